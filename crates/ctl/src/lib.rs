@@ -1,0 +1,1 @@
+//! The yagura command line.

@@ -1,0 +1,3 @@
+//! The `yagura` command.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Evaluation of compiled rules and posture checks: synchronous, bounded, time injected.

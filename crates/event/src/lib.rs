@@ -1,0 +1,1 @@
+//! The domain: events, facts and signals, and the registry of fields that rules may name.

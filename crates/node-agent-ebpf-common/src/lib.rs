@@ -1,0 +1,2 @@
+//! What kernel programs and the agent agree on, byte for byte.
+#![no_std]

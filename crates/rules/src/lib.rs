@@ -1,0 +1,1 @@
+//! The rule language: text in, a typed program or diagnostics out.

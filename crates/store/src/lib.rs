@@ -1,0 +1,1 @@
+//! Durable state behind small traits: the agent's spool and the operator's signal store.

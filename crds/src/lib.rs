@@ -1,0 +1,1 @@
+//! Custom resource types; the generated YAML and reference come from here.

@@ -1,0 +1,2 @@
+//! Kernel programs; empty on every target but the kernel own virtual machine.
+#![no_std]

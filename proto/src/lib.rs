@@ -1,0 +1,1 @@
+//! The protocol between agent and operator, and its conversions to the domain.
