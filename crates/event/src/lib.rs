@@ -9,6 +9,7 @@
 pub mod container;
 pub mod event;
 pub mod facts;
+pub mod field;
 pub mod known;
 pub mod process;
 pub mod report;
@@ -16,9 +17,11 @@ pub mod severity;
 pub mod text;
 pub mod time;
 pub mod tree;
+pub mod value;
 
 pub use container::{Container, Pod};
-pub use event::{Event, EventKind, Host, Origin, Outcome};
+pub use event::{Event, EventKind, Exit, Host, Origin, Outcome};
+pub use field::{BuildEventError, Field, FieldId, KindSet, Registry, Type, build_event};
 pub use known::Known;
 pub use process::{Ancestor, Process, ProcessId};
 pub use report::{Fold, GroupKey, Loss, Record};
@@ -26,3 +29,4 @@ pub use severity::Severity;
 pub use text::Text;
 pub use time::Timestamp;
 pub use tree::Tree;
+pub use value::ValueRef;
