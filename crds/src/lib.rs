@@ -1,1 +1,50 @@
-//! Custom resource types; the generated YAML and reference come from here.
+//! Custom resource types of the group `yagura.dev`: the source of the generated YAML, of the
+//! reference documentation and of the chart's copies.
+//!
+//! Types, reading them from files, and conversions to and from the domain. Nothing here talks to
+//! an API server.
+
+#![forbid(unsafe_code)]
+
+pub mod attack;
+pub mod detection_rule;
+pub mod generate;
+pub mod node_sensor;
+pub mod posture_check;
+pub mod posture_framework;
+pub mod security_signal;
+pub mod selector;
+pub mod severity;
+pub mod test_value;
+
+pub use attack::Attack;
+pub use detection_rule::{DetectionRule, DetectionRuleSpec, DetectionRuleStatus};
+pub use node_sensor::{NodeSensor, NodeSensorStatus};
+pub use posture_check::{PostureCheck, PostureCheckSpec, PostureCheckStatus};
+pub use posture_framework::{PostureFramework, PostureFrameworkSpec, PostureFrameworkStatus};
+pub use security_signal::{SecuritySignal, SecuritySignalSpec, SecuritySignalStatus};
+pub use severity::Severity;
+pub use test_value::TestValue;
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::CustomResourceExt as _;
+
+/// The API group of every kind.
+pub const GROUP: &str = "yagura.dev";
+
+/// The one served version.
+pub const VERSION: &str = "v1alpha1";
+
+/// Group and version as they stand in `apiVersion`.
+pub const API_VERSION: &str = "yagura.dev/v1alpha1";
+
+/// Every custom resource definition, in the order of their kinds.
+pub fn all() -> Vec<CustomResourceDefinition> {
+    vec![
+        DetectionRule::crd(),
+        NodeSensor::crd(),
+        PostureCheck::crd(),
+        PostureFramework::crd(),
+        SecuritySignal::crd(),
+    ]
+}

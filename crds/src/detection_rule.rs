@@ -1,0 +1,293 @@
+//! `DetectionRule`: what acts of processes are worth a person's attention.
+
+#![expect(unreachable_pub, reason = "the schema's derive repeats the struct inside a function")]
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, LabelSelector, Time};
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{Attack, Severity, TestValue};
+
+/// Detects acts on nodes and in containers, live.
+#[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[kube(
+    group = "yagura.dev",
+    version = "v1alpha1",
+    kind = "DetectionRule",
+    plural = "detectionrules",
+    shortname = "drule",
+    category = "yagura",
+    doc = "Detects acts on nodes and in containers, live. Each match becomes, or counts into, a SecuritySignal.",
+    status = "DetectionRuleStatus",
+    derive = "PartialEq",
+    validation = Rule::new("size(self.metadata.name) <= 63").message("a name is at most 63 characters: it becomes a label value"),
+    printcolumn(name = "Source", type_ = "string", json_path = ".spec.source"),
+    printcolumn(name = "Severity", type_ = "string", json_path = ".spec.severity"),
+    printcolumn(name = "Enabled", type_ = "boolean", json_path = ".spec.enabled"),
+    printcolumn(name = "Accepted", type_ = "string", json_path = ".status.conditions[?(@.type=='Accepted')].status", description = "Whether the rule compiles and passes its own tests"),
+    printcolumn(name = "Nodes", type_ = "string", json_path = ".status.nodes.summary", description = "Nodes that run the rule, of those that should"),
+    printcolumn(name = "Open", type_ = "integer", json_path = ".status.signals.open", description = "Open signals"),
+    printcolumn(name = "Last", type_ = "date", json_path = ".status.signals.last", description = "Time since the last match"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+)]
+#[serde(rename_all = "camelCase")]
+pub struct DetectionRuleSpec {
+    /// What was detected, in one line.
+    #[schemars(length(min = 1, max = 256))]
+    pub title: String,
+    /// What the rule is for, how it works and which harmless acts it also matches; Markdown.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 8192))]
+    pub description: String,
+    /// What to do when it matched, step by step; Markdown.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 8192))]
+    pub remediation: String,
+    /// How urgently a person should look.
+    pub severity: Severity,
+    /// Where the events come from.
+    #[serde(default)]
+    pub source: Source,
+    /// What of MITRE ATT&CK it detects.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "atomic"))]
+    pub attack: Vec<Attack>,
+    /// Where to read more.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 16),
+        inner(length(max = 1024), regex(pattern = "^https?://")),
+        extend("x-kubernetes-list-type" = "set")
+    )]
+    pub references: Vec<String>,
+    /// Whether nodes run it.
+    #[serde(default = "enabled")]
+    pub enabled: bool,
+    /// On which nodes and in which workloads it applies; left out: everywhere.
+    #[serde(default, rename = "where", skip_serializing_if = "Option::is_none")]
+    pub scope: Option<Where>,
+    /// Names for parts of the condition; each may use those above it.
+    #[serde(default, rename = "let", skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 64),
+        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"])
+    )]
+    pub definitions: Vec<Let>,
+    /// When it matches, in the rule language.
+    #[schemars(length(min = 1, max = 65536))]
+    pub condition: String,
+    /// What it does not report although the condition holds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 64),
+        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"])
+    )]
+    pub exceptions: Vec<RuleException>,
+    /// What a match becomes.
+    #[serde(default)]
+    pub signal: SignalTemplate,
+    /// Proofs that it matches what it should and nothing else; a rule whose tests fail is not run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 64),
+        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"])
+    )]
+    pub tests: Vec<RuleTest>,
+}
+
+/// Where events come from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Source {
+    /// The kernels of nodes.
+    #[default]
+    Workload,
+}
+
+impl Source {
+    /// The name as it stands in objects.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Workload => "workload",
+        }
+    }
+}
+
+/// On which nodes and in which workloads a rule applies; every part that is given must hold.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Where {
+    /// Whether acts in containers, outside of them, or both are looked at.
+    #[serde(default)]
+    pub target: Target,
+    /// Labels of nodes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "crate::selector::schema")]
+    pub node_selector: Option<LabelSelector>,
+    /// Labels of the pod's namespace. Acts outside of pods do not match.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "crate::selector::schema")]
+    pub namespace_selector: Option<LabelSelector>,
+    /// Labels of the pod. Acts outside of pods do not match.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "crate::selector::schema")]
+    pub pod_selector: Option<LabelSelector>,
+}
+
+/// Where an act happens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Target {
+    /// Anywhere.
+    #[default]
+    Any,
+    /// Outside of containers.
+    Host,
+    /// In a container.
+    Container,
+}
+
+impl Target {
+    /// The name as it stands in objects.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Any => "any",
+            Self::Host => "host",
+            Self::Container => "container",
+        }
+    }
+}
+
+/// A name for a part of a condition.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Let {
+    /// The name; it must not hide a field.
+    #[schemars(length(min = 1, max = 63), regex(pattern = "^[A-Za-z_][A-Za-z0-9_]*$"))]
+    pub name: String,
+    /// What it stands for, in the rule language.
+    #[schemars(length(min = 1, max = 65536))]
+    pub value: String,
+}
+
+/// What a rule does not report although its condition holds.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RuleException {
+    /// Unique within the rule.
+    #[schemars(length(min = 1, max = 63))]
+    pub name: String,
+    /// What is excepted, in the rule language.
+    #[schemars(length(min = 1, max = 65536))]
+    pub condition: String,
+    /// Why it is excepted.
+    #[schemars(length(min = 1, max = 1024))]
+    pub reason: String,
+    /// Until when; left out: for good.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<Time>,
+}
+
+/// What a match becomes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SignalTemplate {
+    /// Title of the signal; `{{process.name}}` is replaced by the field's value. Left out: the
+    /// rule's title.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 512))]
+    pub title: Option<String>,
+    /// Fields whose values matches must share to count into the same signal, beside node,
+    /// container and pod, which always count. Left out: those alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 8),
+        inner(length(min = 1, max = 128)),
+        extend("x-kubernetes-list-type" = "set")
+    )]
+    pub group_by: Vec<String>,
+    /// Fields that samples show beyond those of every event of the source.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 32),
+        inner(length(min = 1, max = 128)),
+        extend("x-kubernetes-list-type" = "set")
+    )]
+    pub fields: Vec<String>,
+}
+
+/// A proof that the rule matches what it should, or nothing else.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RuleTest {
+    /// What is proven; unique within the rule.
+    #[schemars(length(min = 1, max = 128))]
+    pub name: String,
+    /// Events in the order they happen. `kind` is the event's kind, all other members are fields by
+    /// their path: `{kind: process.exec, process: {name: bash}}`. A field that is left out is
+    /// absent; `{$unknown: true}` stands for a value that could not be learned.
+    #[schemars(length(min = 1, max = 32), extend("x-kubernetes-list-type" = "atomic"))]
+    pub events: Vec<TestValue>,
+    /// What must come of them.
+    pub expect: RuleExpectation,
+}
+
+/// What must come of a test's events.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RuleExpectation {
+    /// How many of the events match.
+    #[schemars(range(min = 0, max = 32))]
+    pub signals: u32,
+}
+
+/// What became of the rule.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DetectionRuleStatus {
+    /// `Accepted`: whether it compiles and passes its tests. `Programmed`: whether every node that
+    /// should run it does.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 16),
+        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"])
+    )]
+    pub conditions: Vec<Condition>,
+    /// On how many nodes it runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nodes: Option<RuleNodes>,
+    /// What it found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signals: Option<RuleSignals>,
+}
+
+/// On how many nodes a rule runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RuleNodes {
+    /// Nodes with an agent that the rule applies to.
+    pub desired: u32,
+    /// Of those, the ones that acknowledged this generation as running.
+    pub active: u32,
+    /// Of those, the ones that said why they cannot run it.
+    pub failed: u32,
+    /// `active/desired`.
+    #[schemars(length(max = 32))]
+    pub summary: String,
+}
+
+/// What a rule found.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RuleSignals {
+    /// Signals that are open.
+    pub open: u32,
+    /// Time of the last match.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last: Option<Time>,
+}
+
+fn enabled() -> bool {
+    true
+}
