@@ -1,1 +1,30 @@
-//! Black-box tests against a real Kubernetes.
+//! Black-box tests against a real Kubernetes, and the harness that they share.
+//!
+//! The tests know what a user knows: YAML, names from the documentation, `kubectl`'s verbs, Helm, and the wire
+//! protocol where a peer misbehaves. They do not link the operator, the agent or the types of the custom resources,
+//! so that a renamed field fails here. Copy `tests/skeleton.rs` to start a new one.
+//!
+//! `cargo xtask test` runs them against the one-node cluster. Against another cluster they need `KUBECONFIG`, an
+//! installed chart, and, for the tests of the installation, `YAGURA_HELM` with the path of Helm.
+
+#![forbid(unsafe_code)]
+
+pub mod admission;
+pub mod cluster;
+pub mod components;
+mod dump;
+pub mod eventually;
+pub mod host;
+pub mod install;
+pub mod metrics;
+pub mod objects;
+pub mod peer;
+pub mod posture;
+pub mod rules;
+pub mod sensors;
+pub mod signals;
+pub mod space;
+pub mod workload;
+
+pub use eventually::eventually;
+pub use space::{Space, with_namespace};

@@ -1,0 +1,112 @@
+//! The chart's installation through Helm.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, ensure};
+use tokio::process::Command;
+
+use crate::cluster::{INSTALLATION, RELEASE, kubeconfig};
+
+/// Values of the running release, so that it can be installed again as it was.
+#[derive(Debug)]
+pub struct Values(tempfile::NamedTempFile);
+
+/// The chart of this repository.
+pub fn chart() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .with_file_name("charts")
+        .join("yagura")
+}
+
+/// Reads the values that the release was installed with.
+pub async fn values() -> Result<Values> {
+    let text = helm(&[
+        "get",
+        "values",
+        RELEASE,
+        "--namespace",
+        INSTALLATION,
+        "--output",
+        "yaml",
+    ])
+    .await?;
+    let file = tempfile::Builder::new()
+        .suffix(".yaml")
+        .tempfile()
+        .context("cannot create a temporary file")?;
+    tokio::fs::write(file.path(), text)
+        .await
+        .context("cannot write the values")?;
+    Ok(Values(file))
+}
+
+/// `helm upgrade` with the values it has and `changes` as `--set` takes them.
+pub async fn upgrade(values: &Values, changes: &[&str]) -> Result<()> {
+    let chart = chart().display().to_string();
+    let file = values.0.path().display().to_string();
+    let mut arguments = vec![
+        "upgrade",
+        RELEASE,
+        &chart,
+        "--namespace",
+        INSTALLATION,
+        "--values",
+        &file,
+    ];
+    for change in changes {
+        arguments.extend(["--set", change]);
+    }
+    helm(&arguments).await.map(drop)
+}
+
+/// `helm uninstall`, waiting until everything is gone.
+pub async fn uninstall() -> Result<()> {
+    helm(&[
+        "uninstall",
+        RELEASE,
+        "--namespace",
+        INSTALLATION,
+        "--wait",
+        "--timeout",
+        "60s",
+    ])
+    .await
+    .map(drop)
+}
+
+/// `helm install` as it was, waiting until everything is ready.
+pub async fn install(values: &Values) -> Result<()> {
+    let chart = chart().display().to_string();
+    let file = values.0.path().display().to_string();
+    let wanted = [
+        "install",
+        RELEASE,
+        &chart,
+        "--namespace",
+        INSTALLATION,
+        "--values",
+        &file,
+        "--wait",
+        "--timeout",
+        "90s",
+    ];
+    helm(&wanted).await.map(drop)
+}
+
+async fn helm(arguments: &[&str]) -> Result<String> {
+    let program = std::env::var_os("YAGURA_HELM").unwrap_or_else(|| "helm".into());
+    let output = Command::new(&program)
+        .args(arguments)
+        .env("KUBECONFIG", kubeconfig()?)
+        .output()
+        .await
+        .with_context(|| {
+            format!(
+                "cannot run {}: set YAGURA_HELM to the path of Helm",
+                program.display()
+            )
+        })?;
+    let errors = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "helm {}: {errors}", arguments.join(" "));
+    String::from_utf8(output.stdout).context("helm wrote something that is not UTF-8")
+}

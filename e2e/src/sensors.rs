@@ -1,0 +1,39 @@
+//! What runs on nodes, as `kubectl get nodesensors -o json` shows it.
+
+use anyhow::{Context as _, Result, ensure};
+use kube::Client;
+use serde_json::Value;
+
+use crate::{eventually, objects};
+
+/// All sensors, one a node.
+pub async fn all(client: &Client) -> Result<Vec<Value>> {
+    objects::list(client, "NodeSensor", None, "").await
+}
+
+/// Waits until every sensor is ready and runs the policy that it should, and returns the active revisions.
+pub async fn settled(client: &Client) -> Result<Vec<String>> {
+    eventually("every sensor runs the wanted policy", || async {
+        let sensors = all(client).await?;
+        ensure!(!sensors.is_empty(), "there is no NodeSensor");
+        sensors.iter().map(active_revision).collect()
+    })
+    .await
+}
+
+fn active_revision(sensor: &Value) -> Result<String> {
+    let ready = sensor["status"]["conditions"]
+        .as_array()
+        .context("no conditions yet")?;
+    let ready = ready
+        .iter()
+        .find(|condition| condition["type"] == "Ready")
+        .context("no condition Ready yet")?;
+    ensure!(ready["status"] == "True", "not ready: {ready}");
+    let policy = &sensor["status"]["policy"];
+    ensure!(
+        policy["active"].is_string() && policy["active"] == policy["wanted"],
+        "policy: {policy}"
+    );
+    Ok(policy["active"].as_str().unwrap_or_default().to_owned())
+}

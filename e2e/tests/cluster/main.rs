@@ -1,0 +1,18 @@
+//! What a user relies on, against a real Kubernetes. One module a behaviour; `skeleton` is there to be copied.
+//!
+//! All are ignored by default: `cargo xtask test` starts the cluster, installs the chart and runs them one after
+//! another, since some disturb the installation that all share.
+
+#![forbid(unsafe_code)]
+
+mod count_repeated_acts;
+mod detect_host_process;
+mod detect_shell_in_pod;
+mod follow_rule_changes;
+mod judge_posture;
+mod keep_user_objects;
+mod refuse_invalid_rules;
+mod refuse_strangers;
+mod skeleton;
+mod survive_hostile_acts;
+mod survive_kills;

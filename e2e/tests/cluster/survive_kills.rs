@@ -1,0 +1,89 @@
+//! Nothing is lost and nothing is counted twice when the operator or an agent is killed.
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::json;
+use yagura_e2e::components::{self, Component};
+use yagura_e2e::rules::{executed_with, rule};
+use yagura_e2e::{Space, eventually, metrics, sensors, signals, with_namespace, workload};
+
+/// Matches that an agent has written to its spool.
+const SPOOLED: &str = "yagura_agent_spool_matches_total";
+
+#[tokio::test]
+#[ignore = "needs the one-node cluster: cargo xtask test"]
+async fn counts_are_exact_when_the_operator_is_killed_during_an_attack() -> Result<()> {
+    with_namespace(|space| async move {
+        let rule = rule(&space, "attack", &executed_with("attack"));
+        rule.run(&space).await?;
+        let pod = workload::sleeper(&space, "app").await?;
+
+        // The attack goes on until it is told to stop, and says how often it acted.
+        let script =
+            "i=0; while [ ! -e /tmp/stop ]; do /bin/true attack; i=$((i+1)); sleep 0.01; done; echo $i";
+        let attack = workload::shell(&space, &pod, script);
+        let kills = async {
+            for round in 1..=2_u64 {
+                reached(&space, &rule, 20 * round).await?;
+                components::kill(&space.client, Component::Operator).await?;
+                components::ready(&space.client, Component::Operator).await?;
+            }
+            workload::shell(&space, &pod, "touch /tmp/stop").await
+        };
+        let (acts, _) = tokio::try_join!(attack, kills)?;
+        let acts: u64 = acts
+            .trim()
+            .parse()
+            .context("the attack did not say how often it acted")?;
+
+        signals::counted(&space, &rule, acts).await.map(drop)
+    })
+    .await
+}
+
+#[tokio::test]
+#[ignore = "needs the one-node cluster: cargo xtask test"]
+async fn counts_are_exact_when_an_agent_is_killed_with_matches_in_its_spool() -> Result<()> {
+    with_namespace(|space| async move {
+        let rule = rule(&space, "spooled", &executed_with("spooled")).with(
+            "signal",
+            json!({"title": "{{process.name}}", "groupBy": ["process.name"]}),
+        );
+        rule.run(&space).await?;
+        let pod = workload::sleeper(&space, "app").await?;
+        let agent = components::ready(&space.client, Component::Agent).await?;
+        let spooled =
+            async || Ok::<_, anyhow::Error>(metrics::scrape(&space.client, &agent).await?.sum(SPOOLED, &[]));
+
+        components::scale_operator(&space.client, 0).await?;
+        let outcome = async {
+            let before = spooled().await?;
+            workload::shell(&space, &pod, "for i in $(seq 200); do /bin/true spooled; done").await?;
+            eventually("200 matches are in the spool", || async {
+                let now = spooled().await? - before;
+                ensure!(now >= 200.0, "{now}");
+                Ok(())
+            })
+            .await?;
+            components::kill(&space.client, Component::Agent).await
+        }
+        .await;
+        components::scale_operator(&space.client, 1).await?;
+        outcome?;
+
+        signals::counted(&space, &rule, 200).await?;
+        // The agent that was started again works, and goes on counting where the other one ended.
+        sensors::settled(&space.client).await?;
+        workload::shell(&space, &pod, "/bin/true spooled").await?;
+        signals::counted(&space, &rule, 201).await.map(drop)
+    })
+    .await
+}
+
+async fn reached(space: &Space, rule: &yagura_e2e::rules::Rule, count: u64) -> Result<()> {
+    eventually(&format!("{count} acts are counted"), || async {
+        let total = signals::total(space, rule).await?;
+        ensure!(total >= count, "{total}");
+        Ok(())
+    })
+    .await
+}
