@@ -10,6 +10,9 @@
     missing_docs,
     unused_qualifications,
     clippy::pedantic,
+    clippy::allow_attributes,
+    clippy::allow_attributes_without_reason,
+    clippy::clone_on_ref_ptr,
     reason = "generated; the definition carries the documentation"
 )]
 pub mod v1 {
