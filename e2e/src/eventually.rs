@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Result, anyhow};
 
 /// How long a condition may take to come true.
-pub const DEADLINE: Duration = Duration::from_secs(60);
+pub const DEADLINE: Duration = Duration::from_mins(1);
 
 /// How often it is tried. The API server answers a get in about 2 ms.
 const PERIOD: Duration = Duration::from_millis(100);

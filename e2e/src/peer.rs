@@ -19,7 +19,7 @@ pub const AUDIENCE: &str = "yagura-operator";
 /// Name of the Service's port for agents.
 const PORT: &str = "grpc";
 
-/// The ConfigMap with the operator's trust bundle, and the key in it.
+/// The `ConfigMap` with the operator's trust bundle, and the key in it.
 const BUNDLE: (&str, &str) = ("yagura-trust-bundle", "ca.crt");
 
 /// A connection to the operator's Service, trusting what agents trust.

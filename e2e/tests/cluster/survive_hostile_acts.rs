@@ -19,7 +19,7 @@ async fn long_arguments_newlines_and_invalid_utf8_are_shown_within_bounds() -> R
                 r#"/bin/true long "$(head -c 30000 /dev/zero | tr '\0' a)""#,
                 "aaaaaaaaaa",
             ),
-            ("many", r#"/bin/true many $(seq 5000)"#, "1"),
+            ("many", "/bin/true many $(seq 5000)", "1"),
             (
                 "lines",
                 r#"/bin/true lines "$(printf 'one\ntwo\tthree\033[31m')""#,
@@ -28,7 +28,7 @@ async fn long_arguments_newlines_and_invalid_utf8_are_shown_within_bounds() -> R
             ("bytes", r#"/bin/true bytes "$(printf 'ab\377\376cd')""#, "ab"),
             (
                 "braces",
-                r#"/bin/true braces '{{process.name}}' '<script>'"#,
+                "/bin/true braces '{{process.name}}' '<script>'",
                 "{{process.name}}",
             ),
         ];
