@@ -3,9 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::Namespace;
+use kube::Client;
+use kube::api::{Api, ListParams, Patch, PatchParams};
+use serde_json::json;
 use tokio::process::Command;
 
 use crate::cluster::{INSTALLATION, RELEASE, kubeconfig};
+use crate::objects::MANAGER;
 
 /// Values of the running release, so that it can be installed again as it was.
 #[derive(Debug)]
@@ -74,23 +80,55 @@ pub async fn uninstall() -> Result<()> {
     .map(drop)
 }
 
-/// `helm install` as it was, waiting until everything is ready.
+/// Installs the chart as it was.
 pub async fn install(values: &Values) -> Result<()> {
-    let chart = chart().display().to_string();
     let file = values.0.path().display().to_string();
-    let wanted = [
-        "install",
+    install_with(&["--values", &file]).await
+}
+
+/// Installs the chart with its defaults when the cluster does not have it: the first test on a new cluster does this.
+pub(crate) async fn ensure_installed(client: &Client) -> Result<()> {
+    let deployments = Api::<Deployment>::namespaced(client.clone(), INSTALLATION);
+    let ours = ListParams::default().labels(&format!("app.kubernetes.io/instance={RELEASE}"));
+    if !deployments
+        .list(&ours)
+        .await
+        .context("cannot look for an installation")?
+        .items
+        .is_empty()
+    {
+        return Ok(());
+    }
+    let namespace: Namespace = serde_json::from_value(json!({
+        "apiVersion": "v1",
+        "kind": "Namespace",
+        // What NOTES.txt and the README tell a user: agents need host folders and capabilities.
+        "metadata": {"name": INSTALLATION, "labels": {"pod-security.kubernetes.io/enforce": "privileged"}},
+    }))?;
+    Api::<Namespace>::all(client.clone())
+        .patch(
+            INSTALLATION,
+            &PatchParams::apply(MANAGER).force(),
+            &Patch::Apply(&namespace),
+        )
+        .await
+        .with_context(|| format!("cannot create namespace {INSTALLATION}"))?;
+    install_with(&[]).await
+}
+
+async fn install_with(arguments: &[&str]) -> Result<()> {
+    let chart = chart().display().to_string();
+    let mut all = vec![
+        "upgrade",
+        "--install",
         RELEASE,
         &chart,
         "--namespace",
         INSTALLATION,
-        "--values",
-        &file,
-        "--wait",
-        "--timeout",
-        "90s",
     ];
-    helm(&wanted).await.map(drop)
+    all.extend(["--wait", "--timeout", "90s"]);
+    all.extend(arguments);
+    helm(&all).await.map(drop)
 }
 
 async fn helm(arguments: &[&str]) -> Result<String> {

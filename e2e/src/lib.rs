@@ -4,8 +4,8 @@
 //! protocol where a peer misbehaves. They do not link the operator, the agent or the types of the custom resources,
 //! so that a renamed field fails here. Copy `tests/skeleton.rs` to start a new one.
 //!
-//! `cargo xtask test` runs them against the one-node cluster. Against another cluster they need `KUBECONFIG`, an
-//! installed chart, and, for the tests of the installation, `YAGURA_HELM` with the path of Helm.
+//! `cargo xtask test` runs them against the one-node cluster. To run them by hand, set `KUBECONFIG`, load the images, and
+//! set `YAGURA_HELM` when Helm is not on the path; the first test installs the chart when it is not installed yet.
 
 #![forbid(unsafe_code)]
 

@@ -8,8 +8,9 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::cluster::INSTALLATION;
 
-/// Name of the container port that serves health and metrics.
-const PORT: &str = "admin";
+/// Where operator and agents serve health and metrics. The agents' is on the pod's loopback address: a port-forward
+/// reaches it, other pods do not.
+const PORT: u16 = 8080;
 
 /// What one scrape of a pod said.
 #[derive(Debug)]
@@ -18,14 +19,13 @@ pub struct Scrape(String);
 /// Scrapes a pod of the installation.
 pub async fn scrape(client: &Client, pod: &Pod) -> Result<Scrape> {
     let name = pod.name_any();
-    let port = admin_port(pod).with_context(|| format!("pod {name} has no container port {PORT}"))?;
     let api = Api::<Pod>::namespaced(client.clone(), INSTALLATION);
     let mut forward = api
-        .portforward(&name, &[port])
+        .portforward(&name, &[PORT])
         .await
-        .with_context(|| format!("cannot forward port {port} of {name}"))?;
+        .with_context(|| format!("cannot forward port {PORT} of {name}"))?;
     let mut stream = forward
-        .take_stream(port)
+        .take_stream(PORT)
         .context("the stream of a port is taken once")?;
     // HTTP/1.0: the answer ends with the connection, so that no client is needed to read it.
     stream
@@ -42,18 +42,6 @@ pub async fn scrape(client: &Client, pod: &Pod) -> Result<Scrape> {
         .with_context(|| format!("no HTTP answer: {answer:?}"))?;
     ensure!(head.split(' ').nth(1) == Some("200"), "metrics of {name}: {head}");
     Ok(Scrape(body.to_owned()))
-}
-
-fn admin_port(pod: &Pod) -> Option<u16> {
-    let spec = pod.spec.as_ref()?;
-    let ports = spec
-        .containers
-        .iter()
-        .flat_map(|container| container.ports.iter().flatten());
-    let port = ports
-        .into_iter()
-        .find(|port| port.name.as_deref() == Some(PORT))?;
-    u16::try_from(port.container_port).ok()
 }
 
 impl Scrape {

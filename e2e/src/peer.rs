@@ -13,11 +13,8 @@ use yagura_proto::v1::{Hello, SubscribeRequest, SubscribeResponse, subscribe_req
 
 use crate::cluster::INSTALLATION;
 
-/// The audience of tokens for the operator.
-pub const AUDIENCE: &str = "yagura-operator";
-
 /// Name of the Service's port for agents.
-const PORT: &str = "grpc";
+const PORT: &str = "agents";
 
 /// The `ConfigMap` with the operator's trust bundle, and the key in it.
 const BUNDLE: (&str, &str) = ("yagura-trust-bundle", "ca.crt");
@@ -98,6 +95,18 @@ pub async fn token(client: &Client, account: &str, audience: &str, pod: Option<&
         .status
         .and_then(|status| status.token)
         .context("the answer has no token")
+}
+
+/// The audience of the token that an agent's pod mounts.
+pub fn audience(pod: &Pod) -> Result<&str> {
+    let volumes = pod.spec.iter().flat_map(|spec| spec.volumes.iter().flatten());
+    let mut sources = volumes
+        .filter_map(|volume| volume.projected.as_ref())
+        .flat_map(|all| all.sources.iter().flatten());
+    let token = sources.find_map(|source| source.service_account_token.as_ref());
+    token
+        .and_then(|token| token.audience.as_deref())
+        .context("the pod mounts no token with an audience")
 }
 
 /// Name of the service account that a pod runs as.

@@ -9,7 +9,7 @@ use k8s_openapi::api::core::v1::Namespace;
 use kube::Client;
 use kube::api::{Api, DeleteParams, ObjectMeta, PostParams};
 
-use crate::{cluster, dump, objects};
+use crate::{cluster, dump, install, objects};
 
 /// The label on everything that a test creates; its value is the test's namespace.
 pub const LABEL: &str = "e2e.yagura.dev/space";
@@ -47,6 +47,7 @@ where
     F: Future<Output = Result<()>>,
 {
     let client = cluster::client().await?;
+    install::ensure_installed(&client).await?;
     let space = create(&client, labels).await?;
     let outcome = AssertUnwindSafe(test(space.clone())).catch_unwind().await;
     if !matches!(outcome, Ok(Ok(()))) {

@@ -13,6 +13,7 @@ mod judge_posture;
 mod keep_user_objects;
 mod refuse_invalid_rules;
 mod refuse_strangers;
+mod run_shipped_content;
 mod skeleton;
 mod survive_hostile_acts;
 mod survive_kills;

@@ -5,12 +5,12 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::Client;
 use tonic::{Code, Status, Streaming};
 use yagura_e2e::components::{self, Component};
-use yagura_e2e::{cluster, eventually, metrics, peer, sensors, with_namespace};
+use yagura_e2e::{eventually, metrics, peer, sensors, with_namespace};
 use yagura_proto::v1::SubscribeResponse;
 use yagura_proto::v1::subscribe_response::Message;
 
 /// Counts refused streams, by cause.
-const REFUSED: &str = "yagura_operator_streams_refused_total";
+const REFUSED: &str = "yagura_operator_refused_streams_total";
 
 #[tokio::test]
 #[ignore = "needs the one-node cluster: cargo xtask test"]
@@ -20,6 +20,7 @@ async fn other_identities_are_refused_and_counted() -> Result<()> {
         let agent = components::ready(client, Component::Agent).await?;
         let operator = components::ready(client, Component::Operator).await?;
         let account = peer::account(&agent)?;
+        let audience = peer::audience(&agent)?;
         let other = peer::account(&operator)?;
         let before = refused(client, &operator).await?;
 
@@ -28,7 +29,7 @@ async fn other_identities_are_refused_and_counted() -> Result<()> {
             ("not a token", Some("e2e".to_owned())),
             (
                 "another service account",
-                Some(peer::token(client, other, peer::AUDIENCE, Some(&operator)).await?),
+                Some(peer::token(client, other, audience, Some(&operator)).await?),
             ),
             (
                 "another audience",
@@ -36,7 +37,7 @@ async fn other_identities_are_refused_and_counted() -> Result<()> {
             ),
             (
                 "not bound to a pod",
-                Some(peer::token(client, account, peer::AUDIENCE, None).await?),
+                Some(peer::token(client, account, audience, None).await?),
             ),
         ];
         let mut connection = peer::connect(client).await?;
@@ -68,28 +69,37 @@ async fn other_identities_are_refused_and_counted() -> Result<()> {
 #[tokio::test]
 #[ignore = "needs the one-node cluster: cargo xtask test"]
 async fn an_agent_of_another_protocol_is_told_so() -> Result<()> {
-    let client = cluster::client().await?;
-    let agent = components::ready(&client, Component::Agent).await?;
-    let token = peer::token(&client, peer::account(&agent)?, peer::AUDIENCE, Some(&agent)).await?;
-    let mut connection = peer::connect(&client).await?;
-    for (protocol, reason) in [(0, "ProtocolTooOld"), (99, "ProtocolTooNew")] {
-        let mut stream =
-            peer::subscribe(&mut connection, Some(&token), peer::hello(&agent, protocol)).await?;
-        let first = stream
-            .message()
-            .await?
-            .context("the stream ended without a word")?;
-        let Some(Message::Refusal(refusal)) = first.message else {
-            anyhow::bail!("protocol {protocol} was answered with {first:?}");
-        };
-        assert_eq!(refusal.reason, reason, "{refusal:?}");
-        assert!(refusal.message.contains(&protocol.to_string()), "{refusal:?}");
-        assert!(
-            stream.message().await.is_ok_and(|next| next.is_none()),
-            "the stream goes on after {refusal:?}"
-        );
-    }
-    sensors::settled(&client).await.map(drop)
+    with_namespace(|space| async move {
+        let client = &space.client;
+        let agent = components::ready(client, Component::Agent).await?;
+        let token = peer::token(
+            client,
+            peer::account(&agent)?,
+            peer::audience(&agent)?,
+            Some(&agent),
+        )
+        .await?;
+        let mut connection = peer::connect(client).await?;
+        for (protocol, reason) in [(0, "ProtocolTooOld"), (99, "ProtocolTooNew")] {
+            let mut stream =
+                peer::subscribe(&mut connection, Some(&token), peer::hello(&agent, protocol)).await?;
+            let first = stream
+                .message()
+                .await?
+                .context("the stream ended without a word")?;
+            let Some(Message::Refusal(refusal)) = first.message else {
+                anyhow::bail!("protocol {protocol} was answered with {first:?}");
+            };
+            assert_eq!(refusal.reason, reason, "{refusal:?}");
+            assert!(refusal.message.contains(&protocol.to_string()), "{refusal:?}");
+            assert!(
+                stream.message().await.is_ok_and(|next| next.is_none()),
+                "the stream goes on after {refusal:?}"
+            );
+        }
+        sensors::settled(client).await.map(drop)
+    })
+    .await
 }
 
 /// A stream may be refused before or after it is opened.

@@ -7,7 +7,7 @@ use yagura_e2e::rules::{executed_with, rule};
 use yagura_e2e::{Space, eventually, metrics, sensors, signals, with_namespace, workload};
 
 /// Matches that an agent has written to its spool.
-const SPOOLED: &str = "yagura_agent_spool_matches_total";
+const SPOOLED: &str = "yagura_agent_matches_spooled_total";
 
 #[tokio::test]
 #[ignore = "needs the one-node cluster: cargo xtask test"]
