@@ -1,3 +1,100 @@
-//! Every developer command.
+//! Every developer command of this repository: `cargo xtask --help` lists them.
 
-fn main() {}
+mod bpf;
+mod cache;
+mod cluster;
+mod generate;
+mod image;
+mod install;
+mod oci;
+mod process;
+mod progress;
+mod test;
+mod tidy;
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use cache::Places;
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "cargo xtask",
+    version,
+    about = "Developer commands of Yagura",
+    propagate_version = true
+)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Run a real one-node Kubernetes on this machine.
+    #[command(subcommand)]
+    Cluster(ClusterTask),
+    /// Build the container images of the operator and the agent.
+    Image {
+        /// How the programs are compiled.
+        #[arg(long, value_enum, default_value_t = image::Profile::Release)]
+        profile: image::Profile,
+    },
+    /// Rewrite generated files from their sources.
+    Gen {
+        /// Only say whether they are fresh.
+        #[arg(long)]
+        check: bool,
+    },
+    /// Check the repository's structure.
+    Tidy,
+    /// Everything that CI runs, in the same order.
+    Test,
+}
+
+#[derive(Debug, Subcommand)]
+enum ClusterTask {
+    /// Start it, building what is missing; does nothing when it runs already.
+    Up,
+    /// Stop it and remove everything that it made.
+    Down,
+    /// Show what runs; fails when the cluster is not usable.
+    Status,
+    /// Import an image archive, as `cargo xtask image` writes it.
+    LoadImage {
+        /// The archive.
+        file: PathBuf,
+    },
+}
+
+fn main() -> ExitCode {
+    match run(Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // When standard error is closed, the exit code still tells.
+            writeln!(std::io::stderr().lock(), "error: {error:#}").unwrap_or_default();
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> Result<()> {
+    let places = Places::find()?;
+    match arguments.command {
+        Task::Image { profile } => image::run(&places, profile),
+        Task::Gen { check } => generate::run(&places, check),
+        Task::Tidy => {
+            tidy::run(&places)?;
+            generate::run(&places, true)
+        }
+        Task::Test => test::run(&places),
+        Task::Cluster(ClusterTask::Up) => cluster::up(&places).map(drop),
+        Task::Cluster(ClusterTask::Down) => cluster::down(&places),
+        Task::Cluster(ClusterTask::Status) => cluster::status(&places),
+        Task::Cluster(ClusterTask::LoadImage { file }) => cluster::load_image(&places, &file),
+    }
+}

@@ -1,0 +1,225 @@
+//! Everything that CI runs, in its order, each step with its duration.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::cache::Places;
+use crate::process::{output, shown_live};
+use crate::progress::{say, seconds};
+use crate::{bpf, cluster, generate, image, install, tidy};
+
+/// What one step did.
+struct Outcome {
+    name: &'static str,
+    took: Duration,
+    error: Option<anyhow::Error>,
+}
+
+/// The steps so far.
+struct Run<'a> {
+    places: &'a Places,
+    outcomes: Vec<Outcome>,
+}
+
+impl Run<'_> {
+    /// Runs a step. A failed one is reported at once; the following ones run all the same, so that one run shows all
+    /// that is wrong.
+    fn step(&mut self, name: &'static str, work: impl FnOnce(&Places) -> Result<()>) -> Result<bool> {
+        say(format!("\n=== {name}"))?;
+        let started = Instant::now();
+        let error = work(self.places).err();
+        let took = started.elapsed();
+        match &error {
+            None => say(format!("=== {name}: passed ({})", seconds(took)))?,
+            Some(error) => say(format!("=== {name}: failed ({}): {error:#}", seconds(took)))?,
+        }
+        let passed = error.is_none();
+        self.outcomes.push(Outcome { name, took, error });
+        Ok(passed)
+    }
+}
+
+/// Runs all steps; the last line says how many passed and failed.
+pub(crate) fn run(places: &Places) -> Result<()> {
+    install::root("test")?;
+    let mut run = Run {
+        places,
+        outcomes: Vec::new(),
+    };
+    run.step("tools", |places| {
+        install::packages(install::BUILD)?;
+        bpf::prepare(places)?;
+        install::tool(places, &install::NEXTEST)?;
+        install::tool(places, &install::DENY).map(drop)
+    })?;
+    run.step("format", |places| cargo(places, &["fmt", "--all", "--check"]))?;
+    run.step("structure", tidy::run)?;
+    run.step("licences and sources", |places| {
+        let deny = install::tool(places, &install::DENY)?;
+        shown_live(
+            Command::new(deny)
+                .current_dir(places.repository())
+                .args(["--locked", "check", "bans", "licenses", "sources"]),
+        )
+    })?;
+    run.step("clippy", |places| {
+        cargo(
+            places,
+            &[
+                "clippy",
+                "--locked",
+                "--workspace",
+                "--all-targets",
+                "--",
+                "-D",
+                "warnings",
+            ],
+        )
+    })?;
+    run.step("kernel programs", |places| {
+        let object = bpf::build(places)?;
+        say(format!("{}", object.display()))
+    })?;
+    run.step("tests", |places| {
+        nextest(places, &["--workspace", "--exclude", "yagura-e2e"])
+    })?;
+    run.step("documentation tests", |places| {
+        cargo(places, &["test", "--locked", "--workspace", "--doc", "--quiet"])
+    })?;
+    run.step("generated files", |places| generate::run(places, true))?;
+    run.step("content", content)?;
+    run.step("chart", chart)?;
+    run.step("kernel tests", |places| {
+        nextest(
+            places,
+            &[
+                "--workspace",
+                "--exclude",
+                "yagura-e2e",
+                "--run-ignored",
+                "only",
+                "-E",
+                "test(/_root$/)",
+            ],
+        )
+    })?;
+    end_to_end(&mut run)?;
+    summary(&run.outcomes)
+}
+
+/// The tests against a cluster, which is taken down afterwards whatever happened.
+fn end_to_end(run: &mut Run<'_>) -> Result<()> {
+    let images = run.step("images", |places| image::run(places, image::Profile::Dev))?;
+    let up = images
+        && run.step("cluster up", |places| {
+            let kubeconfig = cluster::up(places)?;
+            for archive in image::archives(places) {
+                cluster::load_image(places, &archive)?;
+            }
+            say(format!("KUBECONFIG={}", kubeconfig.display()))
+        })?;
+    if up {
+        run.step("end to end", |places| {
+            let kubeconfig = cluster::kubeconfig(places);
+            let mut tests = nextest_command(places, &["--package", "yagura-e2e", "--run-ignored", "all"])?;
+            tests
+                .env("KUBECONFIG", kubeconfig)
+                .env("YAGURA_KUBECTL", cluster::kubectl_program(places)?)
+                .env("YAGURA_HELM", cluster::helm(places)?)
+                .env("YAGURA_IMAGE_TAG", image::TAG);
+            shown_live(&mut tests)
+        })?;
+    }
+    run.step("cluster down", cluster::down).map(drop)
+}
+
+fn content(places: &Places) -> Result<()> {
+    for verb in ["lint", "test"] {
+        cargo(
+            places,
+            &[
+                "run",
+                "--quiet",
+                "--locked",
+                "--package",
+                "yagura-ctl",
+                "--bin",
+                "yagura",
+                "--",
+                verb,
+                "content",
+            ],
+        )?;
+    }
+    Ok(())
+}
+
+fn chart(places: &Places) -> Result<()> {
+    let helm = cluster::helm(places)?;
+    let chart = places.repository().join("charts").join("yagura");
+    let run = |arguments: &[&str]| {
+        output(Command::new(&helm).args(arguments).arg(&chart))
+            .with_context(|| format!("chart {}", chart.display()))
+    };
+    say(run(&["lint", "--strict"])?.trim_end())?;
+    let rendered = run(&["template", "yagura", "--namespace", "yagura-system"])?;
+    say(format!(
+        "rendered {} objects",
+        rendered.lines().filter(|line| line.starts_with("kind: ")).count()
+    ))
+}
+
+fn cargo(places: &Places, arguments: &[&str]) -> Result<()> {
+    shown_live(
+        Command::new("cargo")
+            .current_dir(places.repository())
+            .args(arguments),
+    )
+}
+
+fn nextest(places: &Places, arguments: &[&str]) -> Result<()> {
+    shown_live(&mut nextest_command(places, arguments)?)
+}
+
+fn nextest_command(places: &Places, arguments: &[&str]) -> Result<Command> {
+    let program = install::tool(places, &install::NEXTEST)?;
+    let profile = if std::env::var_os("CI").is_some() {
+        "ci"
+    } else {
+        "default"
+    };
+    let mut command = Command::new(program);
+    command
+        .current_dir(places.repository())
+        .args([
+            "nextest",
+            "run",
+            "--locked",
+            "--no-tests",
+            "pass",
+            "--profile",
+            profile,
+        ])
+        .args(arguments);
+    Ok(command)
+}
+
+fn summary(outcomes: &[Outcome]) -> Result<()> {
+    say("\n=== summary")?;
+    for outcome in outcomes {
+        let verdict = if outcome.error.is_none() {
+            "passed"
+        } else {
+            "FAILED"
+        };
+        say(format!("{verdict} {:24} {}", outcome.name, seconds(outcome.took)))?;
+    }
+    let failed = outcomes.iter().filter(|outcome| outcome.error.is_some()).count();
+    say(format!("{} passed, {failed} failed", outcomes.len() - failed))?;
+    if failed > 0 {
+        bail!("{failed} steps failed");
+    }
+    Ok(())
+}
