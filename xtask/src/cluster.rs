@@ -4,6 +4,7 @@
 mod binaries;
 mod cleanup;
 mod control_plane;
+mod filesystems;
 mod images;
 mod kubectl;
 mod layout;
@@ -26,6 +27,7 @@ use crate::process::{daemon, owned, tail, wait_until};
 use crate::progress::{say, seconds, step};
 
 pub(crate) use binaries::{helm, kubectl as kubectl_program};
+pub(crate) use images::BUSYBOX_IMAGE;
 pub(crate) use kubectl::Kubectl;
 use layout::{Layout, NODE};
 
@@ -205,6 +207,8 @@ fn start(cluster: &Cluster) -> Result<()> {
     let kubectl = cluster.kubectl();
     step("write certificates and set up the node's interface", || {
         pki::write(layout)?;
+        cleanup::remember(layout)?;
+        filesystems::mount_missing(layout)?;
         network::set_up(layout)
     })?;
     step("start etcd, containerd and the API server", || {

@@ -27,6 +27,7 @@ pub(crate) enum Profile {
 struct Program {
     package: &'static str,
     name: &'static str,
+    image: &'static str,
     user: &'static str,
 }
 
@@ -35,11 +36,13 @@ const PROGRAMS: &[Program] = &[
     Program {
         package: "yagura-operator",
         name: "yagura-operator",
+        image: "operator",
         user: "65532:65532",
     },
     Program {
         package: "yagura-node-agent",
         name: "yagura-agent",
+        image: "agent",
         user: "0:0",
     },
 ];
@@ -47,8 +50,8 @@ const PROGRAMS: &[Program] = &[
 /// Registry and repository in front of an image's name, as the chart has it by default.
 const REPOSITORY: &str = "docker.io/yagura";
 
-/// The tag of images built from a checkout.
-pub(crate) const TAG: &str = "dev";
+/// The tag, which is also the chart's default.
+const TAG: &str = env!("CARGO_PKG_VERSION");
 
 /// Builds the programs and packs one image each.
 pub(crate) fn run(places: &Places, profile: Profile) -> Result<()> {
@@ -132,7 +135,7 @@ fn image(program: &Program, binary: &Path) -> Result<Image> {
         files.push(Entry::File(path, PathBuf::from(library), 0o755));
     }
     Ok(Image {
-        name: format!("{REPOSITORY}/{}:{TAG}", program.name),
+        name: format!("{REPOSITORY}/{}:{TAG}", program.image),
         entrypoint: vec![format!("/{}", program.name)],
         user: program.user.to_owned(),
         files,

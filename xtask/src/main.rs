@@ -3,6 +3,7 @@
 mod bpf;
 mod cache;
 mod cluster;
+mod demo;
 mod generate;
 mod image;
 mod install;
@@ -35,6 +36,15 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Task {
+    /// See Yagura at work: start a cluster, install the chart, attack a pod, show the signals.
+    Demo {
+        /// Leave everything running to look around.
+        #[arg(long)]
+        keep: bool,
+        /// Use an existing cluster that can pull the images, instead of starting one.
+        #[arg(long)]
+        kubeconfig: Option<PathBuf>,
+    },
     /// Run a real one-node Kubernetes on this machine.
     #[command(subcommand)]
     Cluster(ClusterTask),
@@ -85,6 +95,7 @@ fn main() -> ExitCode {
 fn run(arguments: Arguments) -> Result<()> {
     let places = Places::find()?;
     match arguments.command {
+        Task::Demo { keep, kubeconfig } => demo::run(&places, keep, kubeconfig),
         Task::Image { profile } => image::run(&places, profile),
         Task::Gen { check } => generate::run(&places, check),
         Task::Tidy => {

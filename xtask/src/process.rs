@@ -91,6 +91,11 @@ pub(crate) fn daemon(command: &mut Command, owner: &Path, part: &str, log: &Path
         .ok()
         .and_then(Pid::from_raw)
         .context("the kernel gave an impossible pid")?;
+    // The child counts as started a moment before the kernel has laid out its environment.
+    let environment = format!("/proc/{}/environ", pid.as_raw_nonzero());
+    wait_until(Duration::from_secs(5), || {
+        Ok(ended(pid) || std::fs::read(&environment).is_ok_and(|bytes| !bytes.is_empty()))
+    })?;
     Ok(pid)
 }
 
@@ -238,7 +243,6 @@ mod tests {
         let owner = folder("owner");
         let log = owner.join("sleep.log");
         daemon(Command::new("sleep").arg("600"), &owner, "sleeper", &log).unwrap();
-        assert!(wait_until(Duration::from_secs(5), || Ok(!owned(&owner)?.is_empty())).unwrap());
         let found = owned(&owner).unwrap();
         assert_eq!(
             found

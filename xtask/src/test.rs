@@ -127,8 +127,7 @@ fn end_to_end(run: &mut Run<'_>) -> Result<()> {
             tests
                 .env("KUBECONFIG", kubeconfig)
                 .env("YAGURA_KUBECTL", cluster::kubectl_program(places)?)
-                .env("YAGURA_HELM", cluster::helm(places)?)
-                .env("YAGURA_IMAGE_TAG", image::TAG);
+                .env("YAGURA_HELM", cluster::helm(places)?);
             shown_live(&mut tests)
         })?;
     }

@@ -9,7 +9,7 @@ use rustix::mount::{UnmountFlags, unmount};
 use rustix::process::{Pid, Signal};
 
 use super::layout::{CNI_NETWORK, Layout};
-use super::network;
+use super::{filesystems, network};
 use crate::process::{ended, owned, signal, stop, wait_until};
 
 /// The order in which parts are asked to end: what would start something new first.
@@ -27,6 +27,19 @@ const ORDER: &[&str] = &[
 /// Where the kubelet writes the logs of pods; its place is fixed, because node agents look there.
 const POD_LOGS: &str = "/var/log/pods";
 
+/// The agent's folder on a node, where the chart puts it by default. What one cluster's agent kept means nothing to the
+/// next cluster.
+const AGENT_STATE: &str = "/var/lib/yagura";
+
+/// Marks folders outside the state that are to go with the cluster, because they were not there before.
+pub(crate) fn remember(layout: &Layout) -> Result<()> {
+    let mark = layout.in_state("remove-agent-state");
+    if Path::new(AGENT_STATE).exists() {
+        return Ok(());
+    }
+    std::fs::write(&mark, AGENT_STATE).with_context(|| format!("cannot write {}", mark.display()))
+}
+
 /// Stops and removes everything.
 pub(crate) fn everything(layout: &Layout) -> Result<()> {
     stop_parts(layout)?;
@@ -35,9 +48,13 @@ pub(crate) fn everything(layout: &Layout) -> Result<()> {
     unmount_below(&layout.state())?;
     remove_pod_cgroups(&pods)?;
     network::tear_down(layout)?;
+    filesystems::unmount_again(layout)?;
     remove_pod_logs(&pods)?;
     remove_network_notes()?;
     let state = layout.state();
+    if layout.in_state("remove-agent-state").exists() && Path::new(AGENT_STATE).exists() {
+        std::fs::remove_dir_all(AGENT_STATE).with_context(|| format!("cannot remove {AGENT_STATE}"))?;
+    }
     if state.exists() {
         std::fs::remove_dir_all(&state).with_context(|| format!("cannot remove {}", state.display()))?;
     }
