@@ -237,6 +237,12 @@ fn start(cluster: &Cluster) -> Result<()> {
                 .run(&["get", "node", NODE, "-o", query])
                 .is_ok_and(|ready| ready == "True"))
         })?;
+        wait(cluster, "kube-proxy", || {
+            Ok(node::healthy(node::PROXY_HEALTH, "/healthz"))
+        })?;
+        wait(cluster, "coredns", || {
+            Ok(node::healthy(node::DNS_HEALTH, "/ready"))
+        })?;
         wait(cluster, "kube-controller-manager", || {
             Ok(kubectl
                 .run(&["get", "serviceaccount", "default", "-n", "default"])

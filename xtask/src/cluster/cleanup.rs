@@ -51,6 +51,7 @@ pub(crate) fn everything(layout: &Layout) -> Result<()> {
     filesystems::unmount_again(layout)?;
     remove_pod_logs(&pods)?;
     remove_network_notes()?;
+    remove_dead_sockets()?;
     let state = layout.state();
     if layout.in_state("remove-agent-state").exists() && Path::new(AGENT_STATE).exists() {
         std::fs::remove_dir_all(AGENT_STATE).with_context(|| format!("cannot remove {AGENT_STATE}"))?;
@@ -280,18 +281,53 @@ fn remove_pod_logs(pods: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// The network library notes each attachment in a fixed folder.
+/// The network library notes each attachment of a sandbox in a fixed folder: one file for our network, and one for the
+/// loopback interface, which every network has.
 fn remove_network_notes() -> Result<()> {
-    let Ok(notes) = std::fs::read_dir("/var/lib/cni/results") else {
+    let folder = Path::new("/var/lib/cni/results");
+    let Ok(notes) = std::fs::read_dir(folder) else {
         return Ok(());
     };
-    for note in notes.flatten() {
-        if note
-            .file_name()
-            .to_string_lossy()
-            .starts_with(&format!("{CNI_NETWORK}-"))
-        {
-            let path = note.path();
+    let names: Vec<String> = notes
+        .flatten()
+        .filter_map(|note| note.file_name().into_string().ok())
+        .collect();
+    for name in notes_of_ours(&names) {
+        let path = folder.join(name);
+        std::fs::remove_file(&path).with_context(|| format!("cannot remove {}", path.display()))?;
+    }
+    Ok(())
+}
+
+/// Notes of sandboxes that our network knows.
+fn notes_of_ours(names: &[String]) -> Vec<&str> {
+    let sandbox = |name: &str| -> Option<String> {
+        let (sandbox, _interface) = name
+            .strip_prefix(CNI_NETWORK)?
+            .strip_prefix('-')?
+            .rsplit_once('-')?;
+        Some(sandbox.to_owned())
+    };
+    let ours: Vec<String> = names.iter().filter_map(|name| sandbox(name)).collect();
+    names
+        .iter()
+        .map(String::as_str)
+        .filter(|name| ours.iter().any(|sandbox| name.contains(sandbox.as_str())))
+        .collect()
+}
+
+/// A shim that was killed leaves its socket in a fixed folder. One that nobody listens on is of use to nobody.
+fn remove_dead_sockets() -> Result<()> {
+    let Ok(entries) = std::fs::read_dir("/run/containerd/s") else {
+        return Ok(());
+    };
+    let table = std::fs::read_to_string("/proc/net/unix").context("cannot read the list of sockets")?;
+    for path in entries.flatten().map(|entry| entry.path()) {
+        let listened = table
+            .lines()
+            .filter_map(|line| line.split_whitespace().nth(7))
+            .any(|name| Path::new(name) == path);
+        if !listened {
             std::fs::remove_file(&path).with_context(|| format!("cannot remove {}", path.display()))?;
         }
     }
@@ -315,6 +351,21 @@ mod tests {
                 PathBuf::from("/c/state/kubelet/pods/a/volumes/x y"),
                 PathBuf::from("/c/state/netns/cni-1")
             ]
+        );
+    }
+
+    #[test]
+    fn notes_of_other_networks_stay() {
+        let names = [
+            "yagura-1ac3-eth0",
+            "cni-loopback-1ac3-lo",
+            "cni-loopback-77ff-lo",
+            "other-77ff-eth0",
+        ];
+        let names = names.map(str::to_owned);
+        assert_eq!(
+            notes_of_ours(&names),
+            ["yagura-1ac3-eth0", "cni-loopback-1ac3-lo"]
         );
     }
 }

@@ -1,7 +1,10 @@
 //! containerd, the kubelet, kube-proxy and the DNS server.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
@@ -11,6 +14,12 @@ use super::layout::{CNI_NETWORK, NODE, NODE_ADDRESS, POD_BRIDGE, POD_NETWORK};
 
 /// Where Debian puts the CNI plugins.
 const CNI_PLUGINS: &str = "/usr/lib/cni";
+
+/// Where kube-proxy says whether it has written its rules.
+pub(crate) const PROXY_HEALTH: (&str, u16) = (NODE_ADDRESS, 10256);
+
+/// Where the DNS server says whether it has read the services.
+pub(crate) const DNS_HEALTH: (&str, u16) = (NODE_ADDRESS, 8181);
 
 /// Starts containerd.
 pub(crate) fn containerd(cluster: &Cluster) -> Result<()> {
@@ -157,7 +166,7 @@ pub(crate) fn proxy(cluster: &Cluster) -> Result<()> {
         "clientConnection": {"kubeconfig": cluster.layout.part_kubeconfig("kube-proxy")},
         "clusterCIDR": POD_NETWORK,
         "bindAddress": NODE_ADDRESS,
-        "healthzBindAddress": format!("{NODE_ADDRESS}:10256"),
+        "healthzBindAddress": format!("{}:{}", PROXY_HEALTH.0, PROXY_HEALTH.1),
         "metricsBindAddress": format!("{NODE_ADDRESS}:10249"),
         "nodePortAddresses": [format!("{NODE_ADDRESS}/32")],
         // The machine's own limits stay as they are.
@@ -178,8 +187,10 @@ pub(crate) fn proxy(cluster: &Cluster) -> Result<()> {
 pub(crate) fn dns(cluster: &Cluster) -> Result<()> {
     let corefile = cluster.layout.in_state("Corefile");
     let text = format!(
-        "cluster.local:53 {{\n    bind {NODE_ADDRESS}\n    ready {NODE_ADDRESS}:8181\n    errors\n    cache 5\n    \
+        "cluster.local:53 {{\n    bind {NODE_ADDRESS}\n    ready {}:{}\n    errors\n    cache 5\n    \
          kubernetes cluster.local {{\n        kubeconfig {}\n        ttl 5\n    }}\n}}\n",
+        DNS_HEALTH.0,
+        DNS_HEALTH.1,
         cluster.layout.part_kubeconfig("coredns").display()
     );
     write(&corefile, &text)?;
@@ -188,6 +199,44 @@ pub(crate) fn dns(cluster: &Cluster) -> Result<()> {
     cluster.start("coredns", &mut dns)
 }
 
+/// Whether an HTTP endpoint answers 200.
+pub(crate) fn healthy(address: (&str, u16), path: &str) -> bool {
+    let ask = || -> std::io::Result<String> {
+        let mut stream = TcpStream::connect(address)?;
+        stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+        stream.write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes())?;
+        let mut answer = String::new();
+        // What follows the status line does not matter, and must not fill the memory.
+        stream.take(4096).read_to_string(&mut answer)?;
+        Ok(answer)
+    };
+    ask().is_ok_and(|answer| answer.split(' ').nth(1) == Some("200"))
+}
+
 fn write(file: &Path, text: &str) -> Result<()> {
     std::fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn health_is_the_status_code() {
+        for (status, expected) in [("200 OK", true), ("503 Service Unavailable", false)] {
+            let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+            let port = listener.local_addr().unwrap().port();
+            let server = std::thread::spawn(move || {
+                let (mut stream, _) = listener.accept().unwrap();
+                let mut request = [0; 64];
+                let _length = stream.read(&mut request).unwrap();
+                stream
+                    .write_all(format!("HTTP/1.0 {status}\r\n\r\nbody").as_bytes())
+                    .unwrap();
+            });
+            assert_eq!(healthy(("127.0.0.1", port), "/ready"), expected);
+            server.join().unwrap();
+        }
+        assert!(!healthy(("127.0.0.1", 1), "/"));
+    }
 }
