@@ -26,7 +26,7 @@ use crate::install;
 use crate::process::{daemon, owned, tail, wait_until};
 use crate::progress::{say, seconds, step};
 
-pub(crate) use binaries::{helm, kubectl as kubectl_program};
+pub(crate) use binaries::{helm, kubectl as kubectl_program, on_path};
 pub(crate) use images::BUSYBOX_IMAGE;
 pub(crate) use kubectl::Kubectl;
 use layout::{Layout, NODE};
@@ -81,9 +81,17 @@ impl Cluster {
     }
 }
 
-/// Starts the cluster, unless it runs already; leftovers of one that was interrupted are removed first. Returns the
-/// path of the kubeconfig.
-pub(crate) fn up(places: &Places) -> Result<PathBuf> {
+/// What [`up`] found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Before {
+    /// The cluster was down, or unusable, and was started.
+    Down,
+    /// It was up already.
+    Up,
+}
+
+/// Starts the cluster, unless it runs already; leftovers of one that was interrupted are removed first.
+pub(crate) fn up(places: &Places) -> Result<Before> {
     install::root("cluster up")?;
     let started = Instant::now();
     install::packages(install::CLUSTER)?;
@@ -92,8 +100,9 @@ pub(crate) fn up(places: &Places) -> Result<PathBuf> {
         programs: binaries::Programs::build(places)?,
     };
     let _lock = lock(&cluster.layout)?;
-    if problems(&cluster)?.is_empty() {
+    let before = if problems(&cluster)?.is_empty() {
         say("The cluster is up already.")?;
+        Before::Up
     } else {
         if cluster.layout.state().exists() {
             step("remove what an earlier cluster left", || {
@@ -108,14 +117,14 @@ pub(crate) fn up(places: &Places) -> Result<PathBuf> {
             )
         })?;
         say(format!("The cluster is up after {}.", seconds(started.elapsed())))?;
-    }
-    let kubeconfig = cluster.layout.kubeconfig();
+        Before::Down
+    };
     say(format!(
         "export KUBECONFIG={}\nexport PATH={}:$PATH   # kubectl",
-        kubeconfig.display(),
+        cluster.layout.kubeconfig().display(),
         cluster.programs.kubernetes_folder().display()
     ))?;
-    Ok(kubeconfig)
+    Ok(before)
 }
 
 /// The administrator's kubeconfig of the running cluster.
@@ -217,7 +226,7 @@ fn start(cluster: &Cluster) -> Result<()> {
         control_plane::api_server(cluster)?;
         wait(cluster, "containerd", || Ok(layout.containerd_socket().exists()))?;
         wait(cluster, "kube-apiserver", || {
-            Ok(kubectl.run(&["get", "--raw", "/readyz"]).is_ok())
+            Ok(kubectl.ask(&["get", "--raw", "/readyz"]).is_ok())
         })
     })?;
     step("load the pause and busybox images", || {
@@ -234,7 +243,7 @@ fn start(cluster: &Cluster) -> Result<()> {
         wait(cluster, "kubelet", || {
             let query = "jsonpath={.status.conditions[?(@.type=='Ready')].status}";
             Ok(kubectl
-                .run(&["get", "node", NODE, "-o", query])
+                .ask(&["get", "node", NODE, "-o", query])
                 .is_ok_and(|ready| ready == "True"))
         })?;
         wait(cluster, "kube-proxy", || {
@@ -245,7 +254,7 @@ fn start(cluster: &Cluster) -> Result<()> {
         })?;
         wait(cluster, "kube-controller-manager", || {
             Ok(kubectl
-                .run(&["get", "serviceaccount", "default", "-n", "default"])
+                .ask(&["get", "serviceaccount", "default", "-n", "default"])
                 .is_ok())
         })
     })
@@ -287,7 +296,7 @@ fn problems(cluster: &Cluster) -> Result<Vec<String>> {
         .collect();
     if problems.is_empty() {
         let query = "jsonpath={.status.conditions[?(@.type=='Ready')].status}";
-        match cluster.kubectl().run(&["get", "node", NODE, "-o", query]) {
+        match cluster.kubectl().ask(&["get", "node", NODE, "-o", query]) {
             Ok(ready) if ready == "True" => {}
             Ok(_) => problems.push("the node is not ready".to_owned()),
             Err(error) => problems.push(format!("{error:#}")),

@@ -4,11 +4,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 
 use crate::cache::Places;
-use crate::cluster::{self, BUSYBOX_IMAGE, Kubectl};
+use crate::cluster::{self, BUSYBOX_IMAGE, Before, Kubectl};
 use crate::image::{self, Profile};
+use crate::install;
 use crate::process::{output, wait_until};
 use crate::progress::{say, seconds, step};
 
@@ -23,53 +24,89 @@ const PATIENCE: Duration = Duration::from_mins(3);
 /// Nothing of it does harm, and nothing leaves the pod.
 const ATTACK: &str = "id; cp /bin/busybox /tmp/echo; /tmp/echo miner started; nc -w 1 127.0.0.1 1; exit 0";
 
+/// Where the demo takes place.
+struct Stage {
+    kubectl: Kubectl,
+    helm: PathBuf,
+    kubeconfig: PathBuf,
+    /// Whether the cluster was started by this run, so that it is for this run to stop it.
+    started: bool,
+}
+
 /// Runs the demo; `kubeconfig` names an existing cluster to use instead of our own.
 pub(crate) fn run(places: &Places, keep: bool, kubeconfig: Option<PathBuf>) -> Result<()> {
     let started = Instant::now();
     let ours = kubeconfig.is_none();
-    let kubeconfig = match kubeconfig {
-        Some(file) if file.is_file() => file,
-        Some(file) => bail!("--kubeconfig {}: there is no such file", file.display()),
-        None => {
-            image::run(places, Profile::Dev)?;
-            let kubeconfig = cluster::up(places)?;
-            for archive in image::archives(places) {
-                cluster::load_image(places, &archive)?;
-            }
-            kubeconfig
-        }
+    let stage = match kubeconfig {
+        Some(file) => existing(places, file)?,
+        None => own(places)?,
     };
-    let kubectl = Kubectl::new(cluster::kubectl_program(places)?, kubeconfig.clone());
-    let shown = show(places, &kubectl, &kubeconfig);
-    if ours && (shown.is_err() || !keep) {
+    let shown = show(places, &stage);
+    if shown.is_err() {
         // The reason of a failure is gone with the cluster, so it is said before.
-        if shown.is_err() {
-            explain(&kubectl)?;
-        }
-        if !keep {
-            cluster::down(places)?;
-        }
+        explain(&stage.kubectl)?;
+    }
+    let stop = stage.started && !keep;
+    if stop {
+        cluster::down(places)?;
     }
     shown?;
     say(format!("\nThe demo took {}.", seconds(started.elapsed())))?;
-    if keep || !ours {
-        look_around(places, &kubeconfig, ours)
-    } else {
-        say("`cargo xtask demo --keep` leaves everything running to look around.")
+    if stop {
+        return say("`cargo xtask demo --keep` leaves everything running to look around.");
     }
+    look_around(&stage, ours)
 }
 
-fn show(places: &Places, kubectl: &Kubectl, kubeconfig: &Path) -> Result<()> {
+fn own(places: &Places) -> Result<Stage> {
+    install::root("demo")?;
+    image::run(places, Profile::Dev)?;
+    let before = cluster::up(places)?;
+    for archive in image::archives(places) {
+        cluster::load_image(places, &archive)?;
+    }
+    let kubeconfig = cluster::kubeconfig(places);
+    Ok(Stage {
+        kubectl: Kubectl::new(cluster::kubectl_program(places)?, kubeconfig.clone()),
+        helm: cluster::helm(places)?,
+        kubeconfig,
+        started: before == Before::Down,
+    })
+}
+
+fn existing(places: &Places, kubeconfig: PathBuf) -> Result<Stage> {
+    if !kubeconfig.is_file() {
+        bail!("--kubeconfig {}: there is no such file", kubeconfig.display());
+    }
+    let program = |name: &str, build: fn(&Places) -> Result<PathBuf>| match cluster::on_path(name) {
+        Some(path) => Ok(path),
+        None => build(places),
+    };
+    Ok(Stage {
+        kubectl: Kubectl::new(program("kubectl", cluster::kubectl_program)?, kubeconfig.clone()),
+        helm: program("helm", cluster::helm)?,
+        kubeconfig,
+        started: false,
+    })
+}
+
+fn show(places: &Places, stage: &Stage) -> Result<()> {
+    let Stage {
+        kubectl,
+        helm,
+        kubeconfig,
+        ..
+    } = stage;
     let root = places.repository();
     step(
         "create the namespace, with the Pod Security label that agents need",
         || {
-            kubectl.apply(&format!(
-            "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: {NAMESPACE}\n  labels: {{pod-security.kubernetes.io/enforce: privileged}}\n"
-        ))
+            kubectl.apply(&namespace(
+                NAMESPACE,
+                "{pod-security.kubernetes.io/enforce: privileged}",
+            ))
         },
     )?;
-    let helm = cluster::helm(places)?;
     step("helm install yagura charts/yagura", || {
         let mut helm = Command::new(helm);
         helm.current_dir(root)
@@ -106,11 +143,16 @@ fn show(places: &Places, kubectl: &Kubectl, kubeconfig: &Path) -> Result<()> {
     watch_attack(kubectl)
 }
 
+fn namespace(name: &str, labels: &str) -> String {
+    format!("apiVersion: v1\nkind: Namespace\nmetadata: {{name: {name}, labels: {labels}}}\n")
+}
+
 /// Attacks a workload, waits for what comes of it, and prints it.
 fn watch_attack(kubectl: &Kubectl) -> Result<()> {
     step("start a workload", || {
+        kubectl.apply(&namespace(VICTIM_NAMESPACE, "{}"))?;
         kubectl.apply(&format!(
-            "apiVersion: v1\nkind: Namespace\nmetadata: {{name: {VICTIM_NAMESPACE}}}\n---\napiVersion: v1\nkind: Pod\n\
+            "apiVersion: v1\nkind: Pod\n\
              metadata: {{name: {VICTIM}, namespace: {VICTIM_NAMESPACE}}}\nspec:\n  containers:\n  - name: {VICTIM}\n    \
              image: {BUSYBOX_IMAGE}\n    imagePullPolicy: IfNotPresent\n    command: [sleep, infinity]\n"
         ))?;
@@ -215,21 +257,23 @@ fn explain(kubectl: &Kubectl) -> Result<()> {
     Ok(())
 }
 
-fn look_around(places: &Places, kubeconfig: &Path, ours: bool) -> Result<()> {
-    let program = cluster::kubectl_program(places)?;
-    let folder = program
-        .parent()
-        .context("kubectl is in no folder")?
-        .display()
-        .to_string();
+fn look_around(stage: &Stage, ours: bool) -> Result<()> {
+    let folder = |program: &Path| {
+        program
+            .parent()
+            .map(|folder| folder.display().to_string())
+            .unwrap_or_default()
+    };
     say(format!(
-        "\nLook around:\n\n  export KUBECONFIG={} PATH={folder}:$PATH\n  \
+        "\nLook around:\n\n  export KUBECONFIG={} PATH={}:{}:$PATH\n  \
          kubectl get securitysignals -A\n  \
          kubectl get securitysignals -n {VICTIM_NAMESPACE} -o yaml\n  \
          kubectl get drule,pfw,sensors\n  \
          kubectl logs -n {NAMESPACE} deployment/yagura-operator\n  \
          kubectl exec -it -n {VICTIM_NAMESPACE} {VICTIM} -- sh      # try something yourself",
-        kubeconfig.display()
+        stage.kubeconfig.display(),
+        folder(stage.kubectl.program()),
+        folder(&stage.helm),
     ))?;
     say(if ours {
         "\nStop it, leaving nothing behind:\n\n  cargo xtask cluster down".to_owned()

@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, bail};
 use crate::cache::Places;
 use crate::process::{output, shown_live};
 use crate::progress::{say, seconds};
-use crate::{bpf, cluster, generate, image, install, tidy};
+use crate::{bpf, cluster, image, install, tidy};
 
 /// What one step did.
 struct Outcome {
@@ -82,13 +82,13 @@ pub(crate) fn run(places: &Places) -> Result<()> {
         let object = bpf::build(places)?;
         say(format!("{}", object.display()))
     })?;
+    // These compare generated files as well.
     run.step("tests", |places| {
         nextest(places, &["--workspace", "--exclude", "yagura-e2e"])
     })?;
     run.step("documentation tests", |places| {
         cargo(places, &["test", "--locked", "--workspace", "--doc", "--quiet"])
     })?;
-    run.step("generated files", |places| generate::run(places, true))?;
     run.step("content", content)?;
     run.step("chart", chart)?;
     run.step("kernel tests", |places| {
@@ -114,11 +114,13 @@ fn end_to_end(run: &mut Run<'_>) -> Result<()> {
     let images = run.step("images", |places| image::run(places, image::Profile::Dev))?;
     let up = images
         && run.step("cluster up", |places| {
-            let kubeconfig = cluster::up(places)?;
+            // What an earlier run or a person left in a cluster must not decide about a test.
+            cluster::down(places)?;
+            cluster::up(places)?;
             for archive in image::archives(places) {
                 cluster::load_image(places, &archive)?;
             }
-            say(format!("KUBECONFIG={}", kubeconfig.display()))
+            Ok(())
         })?;
     if up {
         run.step("end to end", |places| {

@@ -164,6 +164,14 @@ pub(crate) fn kubectl(places: &Places) -> Result<PathBuf> {
     Ok(build(places, &KUBERNETES)?.join("kubectl"))
 }
 
+/// A program of the user's own, which serves as well against a cluster of the user's own.
+pub(crate) fn on_path(program: &str) -> Option<PathBuf> {
+    let folders = std::env::var_os("PATH")?;
+    std::env::split_paths(&folders)
+        .map(|folder| folder.join(program))
+        .find(|path| path.is_file())
+}
+
 fn build(places: &Places, module: &Module) -> Result<PathBuf> {
     let source = places
         .repository()

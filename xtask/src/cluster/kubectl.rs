@@ -1,7 +1,7 @@
 //! Asking the API server, by kubectl.
 
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
@@ -21,9 +21,19 @@ impl Kubectl {
         Self { program, kubeconfig }
     }
 
+    /// kubectl itself.
+    pub(crate) fn program(&self) -> &Path {
+        &self.program
+    }
+
     /// Runs kubectl to its end and returns what it printed.
     pub(crate) fn run(&self, arguments: &[&str]) -> Result<String> {
         output(self.command().args(arguments))
+    }
+
+    /// Asks something that is answered at once, or not at all.
+    pub(crate) fn ask(&self, arguments: &[&str]) -> Result<String> {
+        output(self.command().arg("--request-timeout=10s").args(arguments))
     }
 
     /// Applies objects given as text.
@@ -55,11 +65,7 @@ impl Kubectl {
     /// kubectl with its cluster set and nothing else, for a caller that needs more than its output.
     pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(&self.program);
-        // The cache of API descriptions is kept where the cluster is, and goes with it.
-        command
-            .arg("--kubeconfig")
-            .arg(&self.kubeconfig)
-            .arg("--request-timeout=20s");
+        command.arg("--kubeconfig").arg(&self.kubeconfig);
         command
     }
 }
