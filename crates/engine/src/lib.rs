@@ -1,1 +1,27 @@
 //! Evaluation of compiled rules and posture checks: synchronous, bounded, time injected.
+//!
+//! - [`RuleSet`] joins rules and gives the [`Match`]es of an event. Keep one [`Scratch`] per thread and hand it
+//!   in again and again.
+//! - [`fold::Folder`] turns matches into what is sent: the first of a group at once, then counts.
+//! - [`posture::Judge`] gives a check's verdict on a resource, [`posture::roll_up`] a framework's score.
+//! - [`testing`] runs the tests that rules and checks carry.
+//!
+//! Rules compile to linear code over one graph of expressions, in which a test that many rules share stands once
+//! and is evaluated at most once per event. An event meets only the rules that its kind can satisfy.
+
+#![forbid(unsafe_code)]
+
+mod eval;
+pub mod fold;
+pub mod posture;
+mod ruleset;
+mod selector;
+mod show;
+mod subject;
+pub mod testing;
+mod unit;
+
+pub use eval::{Subject, Truth};
+pub use ruleset::{Match, RuleSet};
+pub use subject::Resource;
+pub use unit::Scratch;

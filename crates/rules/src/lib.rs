@@ -1,1 +1,45 @@
 //! The rule language: text in, a typed program or diagnostics out.
+//!
+//! [`compile`] takes a [`RuleSource`], the registry of the fields that it may name
+//! ([`Registry::workload`](yagura_event::Registry::workload)) and the named lists, and gives the compiled
+//! [`Rule`] and every diagnostic there is; [`compile_check`] does the same for a posture check, whose only root
+//! is `resource`. Neither panics, whatever the text. The engine crate runs what comes out.
+//!
+//! Diagnostics count bytes in the part of the rule that they are about ([`Part`]); an [`Origin`] says where that
+//! part stands in a YAML file, and [`render`] shows it as compilers do.
+//!
+//! What an agent gets is the source without prose and tests. It compiles again, and [`RuleSource::hash`] tells
+//! whether both ends speak of the same rule.
+
+#![forbid(unsafe_code)]
+
+mod ast;
+mod check;
+pub mod compile;
+pub mod cost;
+pub mod diagnostic;
+pub mod expr;
+pub mod function;
+mod lexer;
+pub mod limits;
+pub mod lists;
+mod parser;
+mod pattern;
+mod reach;
+pub mod source;
+mod suggest;
+pub mod template;
+
+pub use compile::{
+    Check, Compiled, CompiledCheck, CompiledExpression, Rule, compile, compile_check, compile_expression,
+};
+pub use diagnostic::{CATALOGUE, Code, Diagnostic, Level, LineStart, Origin, Part, Position, Span, render};
+pub use expr::{Expr, ExprId, Program};
+pub use function::{FunctionDoc, functions};
+pub use lists::Lists;
+pub use source::{
+    CheckSource, ExceptionSource, LetSource, RuleSource, RuleTest, SignalSource, Target, WhereSource,
+};
+
+/// Version of the language. It rises with everything that an older compiler would refuse or read otherwise.
+pub const LANGUAGE_VERSION: u32 = 1;

@@ -1,0 +1,169 @@
+//! Rules that run together on events.
+
+use std::sync::Arc;
+
+use yagura_event::{Event, EventKind, GroupKey, Record, Registry};
+use yagura_rules::{Rule, Target};
+
+use crate::eval::Truth;
+use crate::selector::{Selected, selects};
+use crate::show;
+use crate::unit::{Graph, Range, Scratch, Unit};
+
+/// A match of one rule with one event.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Match {
+    /// The rule, by its place in the set.
+    pub rule: usize,
+    /// Whether something unknown decided it.
+    pub incomplete: bool,
+    /// Whether labels that the rule selects by were still unknown.
+    pub pending: bool,
+    /// The exception that holds, by its place in the rule: the match is counted, not reported.
+    pub excepted: Option<usize>,
+    /// The values that it is grouped by.
+    pub group: GroupKey,
+    /// The title of its signal.
+    pub title: String,
+}
+
+/// Compiled rules, joined so that what they have in common is evaluated once per event.
+#[derive(Debug)]
+pub struct RuleSet {
+    rules: Vec<Code>,
+    by_kind: Vec<Vec<u32>>,
+    unit: Unit,
+}
+
+#[derive(Debug)]
+struct Code {
+    rule: Arc<Rule>,
+    condition: Range,
+    exceptions: Vec<Range>,
+}
+
+impl RuleSet {
+    /// Joins compiled rules. Their order is kept: it is what [`Match::rule`] counts.
+    pub fn new(rules: impl IntoIterator<Item = Arc<Rule>>) -> Self {
+        let registry = Registry::workload();
+        let mut graph = Graph::default();
+        let mut roots = Vec::new();
+        let rules: Vec<Arc<Rule>> = rules.into_iter().collect();
+        for rule in &rules {
+            let nodes = graph.add(&rule.program, registry);
+            roots.push(nodes[rule.condition.index()]);
+            roots.extend(
+                rule.exceptions
+                    .iter()
+                    .map(|exception| nodes[exception.condition.index()]),
+            );
+        }
+        let (unit, ranges) = graph.lower(&roots);
+        let mut ranges = ranges.into_iter();
+        let mut by_kind = vec![Vec::new(); EventKind::ALL.len()];
+        let mut codes = Vec::with_capacity(rules.len());
+        for rule in rules {
+            let mut own = ranges.by_ref().take(1 + rule.exceptions.len());
+            let Some(condition) = own.next() else { break };
+            let exceptions = own.collect();
+            let index = u32::try_from(codes.len()).unwrap_or(u32::MAX);
+            for kind in rule.kinds.iter() {
+                by_kind[kind as usize].push(index);
+            }
+            codes.push(Code {
+                rule,
+                condition,
+                exceptions,
+            });
+        }
+        Self {
+            rules: codes,
+            by_kind,
+            unit,
+        }
+    }
+
+    /// The rules, in order.
+    pub fn rules(&self) -> impl ExactSizeIterator<Item = &Arc<Rule>> {
+        self.rules.iter().map(|code| &code.rule)
+    }
+
+    /// The rule at that place.
+    pub fn rule(&self, index: usize) -> Option<&Arc<Rule>> {
+        self.rules.get(index).map(|code| &code.rule)
+    }
+
+    /// How many rules an event of that kind meets.
+    pub fn rules_for(&self, kind: EventKind) -> usize {
+        self.by_kind[kind as usize].len()
+    }
+
+    /// How many different tests the rules have between them.
+    pub fn distinct_tests(&self) -> usize {
+        self.unit.predicate_count()
+    }
+
+    /// The matches of an event, in the order of the rules. An event that matches nothing costs no allocation,
+    /// unless a condition derives a string or a list on its way.
+    pub fn evaluate(&self, event: &Event, scratch: &mut Scratch) -> Vec<Match> {
+        let mut matches = Vec::new();
+        let candidates = &self.by_kind[event.kind as usize];
+        if candidates.is_empty() {
+            return matches;
+        }
+        scratch.begin(&self.unit);
+        let mut machine = scratch.machine(&self.unit, event);
+        for index in candidates {
+            let index = *index as usize;
+            let Code {
+                rule,
+                condition,
+                exceptions,
+            } = &self.rules[index];
+            match (rule.where_.target, event.container.is_some()) {
+                (Target::Host, true) | (Target::Container, false) => continue,
+                _ => {}
+            }
+            let incomplete = match machine.truth(*condition) {
+                Truth::False => continue,
+                Truth::True => false,
+                Truth::Unknown => true,
+            };
+            let pending = match selects(&rule.where_, event) {
+                Selected::No => continue,
+                Selected::Yes => false,
+                Selected::Pending => true,
+            };
+            let excepted = exceptions
+                .iter()
+                .zip(&rule.exceptions)
+                .position(|(range, exception)| {
+                    let runs = exception
+                        .expires
+                        .is_none_or(|seconds| event.time.0 < seconds.saturating_mul(1_000_000_000));
+                    runs && machine.truth(*range) == Truth::True
+                });
+            let group = show::group_key(&rule.group_by, event);
+            let title = show::title(&rule.title, event);
+            matches.push(Match {
+                rule: index,
+                incomplete,
+                pending,
+                excepted,
+                group,
+                title,
+            });
+        }
+        matches
+    }
+
+    /// What a signal shows of an event that matched the rule at that place.
+    pub fn record(&self, rule: usize, event: &Event) -> Record {
+        let mut fields = Vec::new();
+        if let Some(Code { rule, .. }) = self.rules.get(rule) {
+            fields.extend(rule.group_by.iter().map(|(_, id)| *id));
+            fields.extend_from_slice(&rule.fields);
+        }
+        Registry::workload().record(event, &fields)
+    }
+}

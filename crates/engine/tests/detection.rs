@@ -1,0 +1,257 @@
+//! Rules from text to matches.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests fail a test like the tests themselves"
+)]
+
+use std::sync::Arc;
+
+use yagura_engine::testing::run_rule_tests;
+use yagura_engine::{Match, RuleSet, Scratch};
+use yagura_event::{Event, EventKind, Registry, Text, Timestamp, Tree, build_event};
+use yagura_rules::source::Selector;
+use yagura_rules::{ExceptionSource, LetSource, Lists, Rule, RuleSource, RuleTest, Target, compile};
+
+fn map(pairs: &[(&str, Tree)]) -> Tree {
+    Tree::map(
+        pairs
+            .iter()
+            .map(|(name, value)| (Text::from(*name), value.clone())),
+    )
+}
+
+fn list(values: &[&str]) -> Tree {
+    Tree::List(values.iter().map(|value| Tree::from(*value)).collect())
+}
+
+fn exec(pairs: &[(&str, Tree)]) -> Tree {
+    let mut all = vec![("kind", Tree::from("process.exec"))];
+    all.extend_from_slice(pairs);
+    map(&all)
+}
+
+fn event(pairs: &[(&str, Tree)]) -> Event {
+    build_event(&exec(pairs), Timestamp(5_000_000_000)).unwrap()
+}
+
+#[track_caller]
+fn rule(source: &RuleSource) -> Arc<Rule> {
+    let compiled = compile(source, Registry::workload(), &Lists::default());
+    compiled
+        .rule
+        .unwrap_or_else(|| panic!("{:#?}", compiled.diagnostics))
+}
+
+#[track_caller]
+fn matches(sources: &[RuleSource], event: &Event) -> Vec<Match> {
+    RuleSet::new(sources.iter().map(rule)).evaluate(event, &mut Scratch::default())
+}
+
+fn shell_in_container() -> RuleSource {
+    let mut source = RuleSource::new(
+        "shell-in-container",
+        "event.kind == \"process.exec\" && interactive && process.name in shells",
+    );
+    source.where_.target = Target::Container;
+    source.lets = vec![
+        LetSource {
+            name: "shells".to_owned(),
+            value: "[\"sh\", \"bash\", \"dash\", \"ash\", \"zsh\"]".to_owned(),
+        },
+        LetSource {
+            name: "interactive".to_owned(),
+            value: "process.tty != null".to_owned(),
+        },
+    ];
+    "Shell {{process.name}} in {{k8s.pod.name}}".clone_into(&mut source.signal.title);
+    source.signal.group_by = vec!["container.id".to_owned(), "process.executable".to_owned()];
+    source
+}
+
+#[test]
+fn the_rule_of_the_documentation_works() {
+    let shell = [
+        (
+            "process",
+            map(&[
+                ("name", "bash".into()),
+                ("tty", "pts/0".into()),
+                ("executable", "/bin/bash".into()),
+            ]),
+        ),
+        ("container", map(&[("id", "c1".into())])),
+    ];
+    let found = matches(&[shell_in_container()], &event(&shell));
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].title, "Shell bash in none");
+    assert_eq!(found[0].group.0[0], ("container.id".to_owned(), "c1".into()));
+    assert!(!found[0].incomplete);
+    assert_eq!(
+        matches(&[shell_in_container()], &event(&shell[..1])),
+        vec![],
+        "the host is no container"
+    );
+}
+
+#[test]
+fn its_own_tests_run() {
+    let bash = |container: &str, name: &str| {
+        exec(&[
+            ("process", map(&[("name", name.into()), ("tty", "pts/0".into())])),
+            ("container", map(&[("id", container.into())])),
+        ])
+    };
+    let tests = [
+        RuleTest {
+            name: "fires".to_owned(),
+            events: vec![bash("c1", "bash")],
+            signals: 1,
+        },
+        RuleTest {
+            name: "groups".to_owned(),
+            events: vec![bash("c1", "sh"), bash("c1", "sh"), bash("c2", "sh")],
+            signals: 2,
+        },
+        RuleTest {
+            name: "silent".to_owned(),
+            events: vec![bash("c1", "ls")],
+            signals: 0,
+        },
+        RuleTest {
+            name: "wrong".to_owned(),
+            events: vec![bash("c1", "ls"), bash("c1", "sh")],
+            signals: 0,
+        },
+        RuleTest {
+            name: "broken".to_owned(),
+            events: vec![exec(&[("proces", Tree::Null)])],
+            signals: 0,
+        },
+    ];
+    let outcomes = run_rule_tests(&rule(&shell_in_container()), &tests);
+    let failures: Vec<String> = outcomes
+        .iter()
+        .map(|outcome| {
+            outcome
+                .failure
+                .as_ref()
+                .map_or(String::new(), ToString::to_string)
+        })
+        .collect();
+    assert_eq!(
+        failures,
+        [
+            "",
+            "",
+            "",
+            "expected 0 signals, got 1; events [1] matched",
+            "events[0]: unknown field proces; `yagura fields` lists them"
+        ]
+    );
+}
+
+#[test]
+fn an_exception_excepts_until_it_expires() {
+    let mut source = RuleSource::new("r", "process.name == \"nc\"");
+    source.exceptions = vec![
+        ExceptionSource {
+            name: "old".to_owned(),
+            condition: "process.pid == 7".to_owned(),
+            expires: Some(5),
+        },
+        ExceptionSource {
+            name: "unknown".to_owned(),
+            condition: "container.name == \"x\"".to_owned(),
+            expires: None,
+        },
+        ExceptionSource {
+            name: "live".to_owned(),
+            condition: "process.pid == 7".to_owned(),
+            expires: Some(6),
+        },
+    ];
+    let base = [("process.name", "nc".into()), ("container.name", Tree::Unknown)];
+    let other = matches(std::slice::from_ref(&source), &event(&base));
+    assert_eq!(other[0].excepted, None, "what is unknown excepts nothing");
+    let seven = matches(
+        &[source],
+        &event(&[&base[..], &[("process.pid", 7.into())]].concat()),
+    );
+    assert_eq!(seven[0].excepted, Some(2), "the first has expired");
+}
+
+#[test]
+fn unknown_is_a_match_that_says_so() {
+    let source = RuleSource::new("r", "process.executable == \"/bin/sh\"");
+    let found = matches(&[source], &event(&[("process.executable", Tree::Unknown)]));
+    assert!(found[0].incomplete);
+}
+
+#[test]
+fn selectors_wait_for_labels() {
+    let mut source = RuleSource::new("r", "process.name == \"nc\"");
+    source.where_.pods = Some(Selector {
+        labels: [("app".to_owned(), "cart".to_owned())].into(),
+        ..Selector::default()
+    });
+    let with = |labels: Tree| {
+        let event = event(&[("process.name", "nc".into()), ("k8s.pod.labels", labels)]);
+        matches(std::slice::from_ref(&source), &event)
+            .first()
+            .map(|found| found.pending)
+    };
+    assert_eq!(with(map(&[("app", "cart".into())])), Some(false));
+    assert_eq!(with(map(&[("app", "shop".into())])), None);
+    assert_eq!(with(Tree::Unknown), Some(true));
+}
+
+#[test]
+fn ancestors_are_tested_one_by_one() {
+    let ancestors = Tree::List(vec![
+        map(&[("name", "sh".into()), ("args", list(&["-c", "id"]))]),
+        map(&[("name", "nginx".into()), ("args", list(&["-g", "daemon off;"]))]),
+    ]);
+    let event = event(&[("process.ancestors", ancestors)]);
+    let holds = |condition: &str| matches(&[RuleSource::new("r", condition)], &event).len() == 1;
+    assert!(holds(
+        "process.ancestors.exists(a, a.name == \"nginx\" && \"-g\" in a.args)"
+    ));
+    assert!(!holds(
+        "process.ancestors.exists(a, a.name == \"sh\" && \"-g\" in a.args)"
+    ));
+    assert!(holds(
+        "process.ancestors[1].name == \"nginx\" && process.parent.name == \"sh\""
+    ));
+    assert!(holds(
+        "process.ancestors.exists_one(a, a.args.exists(x, x.startsWith(\"daemon\")))"
+    ));
+    assert!(holds("size(process.ancestors.filter(a, a.name != \"sh\")) == 1"));
+    assert!(holds("\"nginx\" in process.ancestors.map(a, a.name)"));
+}
+
+#[test]
+fn rules_meet_only_the_kinds_they_can_match_and_share_tests() {
+    let sources = [
+        RuleSource::new("a", "event.kind == \"process.exec\" && process.name == \"sh\""),
+        RuleSource::new("b", "process.exit_code == 1 && process.name == \"sh\""),
+        RuleSource::new("c", "process.name == \"sh\""),
+    ];
+    let set = RuleSet::new(sources.iter().map(rule));
+    assert_eq!(set.rules_for(EventKind::ProcessExec), 2);
+    assert_eq!(set.rules_for(EventKind::ProcessExit), 2);
+    assert_eq!(set.rules_for(EventKind::ProcessFork), 1);
+    assert_eq!(set.distinct_tests(), 3, "the name, the kind and the exit code");
+}
+
+#[test]
+fn bytes_that_are_no_text_match_as_bytes() {
+    let name = Tree::Text(Text::from(&b"a\xffb"[..]));
+    let event = event(&[("process.name", name)]);
+    let holds = |condition: &str| matches(&[RuleSource::new("r", condition)], &event).len() == 1;
+    assert!(holds("process.name == b\"a\\xffb\""));
+    assert!(holds("process.name.contains(b\"\\xff\")"));
+    assert!(holds("process.name.matches(\"(?-u)^a\\\\xffb$\")"));
+    assert!(holds("process.name.glob(\"a?b\")"));
+    assert!(holds("size(process.name) == 3"));
+}

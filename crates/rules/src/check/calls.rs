@@ -1,0 +1,196 @@
+//! Types of function calls.
+
+use yagura_event::field::Scalar;
+use yagura_event::{Tree, Type};
+
+use super::{Checker, Sense, Walk, article, text_of};
+use crate::ast::NodeId;
+use crate::diagnostic::{Code, Span};
+use crate::expr::{Expr, ExprId, MacroKind};
+use crate::function::{Accepts, Form, FunctionDoc, Meaning, find, functions};
+use crate::pattern;
+use crate::suggest::nearest;
+
+impl Checker<'_> {
+    pub(super) fn call(
+        &mut self,
+        walk: &Walk<'_>,
+        function: &str,
+        name: Span,
+        target: Option<NodeId>,
+        arguments: &[NodeId],
+        span: Span,
+    ) -> Sense {
+        let values: Option<Vec<ExprId>> = target
+            .iter()
+            .chain(arguments)
+            .map(|argument| self.value(walk, *argument))
+            .collect();
+        let Some(doc) = find(function) else {
+            self.unknown_function(walk, function, name);
+            return Sense::Error;
+        };
+        let written_well = match doc.form {
+            Form::Method => target.is_some(),
+            Form::Global => target.is_none(),
+            Form::Both => true,
+        };
+        let wanted = match doc.meaning {
+            Meaning::Function(_, accepts, _) => accepts.len(),
+            Meaning::Pattern(..) => 2,
+            Meaning::Mode | Meaning::Has => 1,
+        };
+        if !written_well || wanted != usize::from(target.is_some()) + arguments.len() {
+            let message = format!("`{function}` is called otherwise");
+            self.error(
+                Code::WRONG_ARGUMENT_COUNT,
+                walk.part,
+                span,
+                message,
+                Some(format!("write {}", doc.usage())),
+            );
+            return Sense::Error;
+        }
+        let Some(values) = values else { return Sense::Error };
+        match doc.meaning {
+            Meaning::Function(function, accepts, ty) => {
+                let mut fits = true;
+                for (value, accepts) in values.iter().zip(accepts) {
+                    fits &= self.wants(walk, doc, *value, *accepts);
+                }
+                if !fits {
+                    return Sense::Error;
+                }
+                self.emit(walk, Expr::Call(function, values), ty, span)
+            }
+            Meaning::Pattern(syntax, ignore_case) => {
+                if !self.wants(walk, doc, values[0], Accepts::Text) {
+                    return Sense::Error;
+                }
+                self.pattern(
+                    walk,
+                    values[0],
+                    (arguments[0], values[1]),
+                    syntax,
+                    ignore_case,
+                    span,
+                )
+            }
+            Meaning::Mode => self.mode(walk, values[0], span),
+            // The parser takes `has(x)`; what comes here has another number of arguments, and was refused.
+            Meaning::Has => Sense::Error,
+        }
+    }
+
+    fn unknown_function(&mut self, walk: &Walk<'_>, function: &str, name: Span) {
+        let known = functions()
+            .iter()
+            .map(|doc| doc.name)
+            .chain(MacroKind::ALL.map(MacroKind::as_str));
+        let help = match nearest(function, known) {
+            Some(near) => format!("did you mean {near}?"),
+            None => "`yagura functions` lists them".to_owned(),
+        };
+        self.error(
+            Code::UNKNOWN_FUNCTION,
+            walk.part,
+            name,
+            format!("unknown function {function}"),
+            Some(help),
+        );
+    }
+
+    fn wants(&mut self, walk: &Walk<'_>, doc: &FunctionDoc, value: ExprId, accepts: Accepts) -> bool {
+        let ty = self.type_of(value);
+        let (fits, wanted) = match (accepts, ty) {
+            (_, Type::One(Scalar::Dynamic)) => return true,
+            (Accepts::Text, ty) => (ty == Type::STRING, "a string"),
+            (Accepts::List, ty) => (matches!(ty, Type::List(_)), "a list"),
+            (Accepts::TextOrList, ty) => {
+                let fits = matches!(ty, Type::List(_) | Type::One(Scalar::String | Scalar::StringMap));
+                (fits, "a string, list or map")
+            }
+            (Accepts::Scalar, ty) => {
+                let fits = matches!(
+                    ty,
+                    Type::One(Scalar::String | Scalar::Int | Scalar::Double | Scalar::Bool)
+                );
+                (fits, "a string or number")
+            }
+        };
+        if fits {
+            return true;
+        }
+        let (part, span) = self.place(value);
+        let span = if part == walk.part { span } else { Span::default() };
+        let help = match (accepts, ty) {
+            (Accepts::Text, Type::List(Scalar::String)) => {
+                format!("ask for its elements: list.exists(x, x.{}(…))", doc.name)
+            }
+            _ => format!("it is {}", doc.usage()),
+        };
+        let message = format!("`{}` wants {wanted}, this is {}", doc.name, article(ty));
+        self.error(Code::WRONG_TYPE, walk.part, span, message, Some(help));
+        false
+    }
+
+    fn pattern(
+        &mut self,
+        walk: &Walk<'_>,
+        subject: ExprId,
+        (node, literal): (NodeId, ExprId),
+        syntax: pattern::Syntax,
+        ignore_case: bool,
+        span: Span,
+    ) -> Sense {
+        let text = match self.program.get(literal) {
+            Expr::Const(value) => text_of(value).cloned(),
+            _ => None,
+        };
+        let Some(text) = text else {
+            let message = "a pattern is a string that is written out".to_owned();
+            let help = Some("a let with a string will do".to_owned());
+            self.error(
+                Code::PATTERN_NOT_LITERAL,
+                walk.part,
+                walk.span(node),
+                message,
+                help,
+            );
+            return Sense::Error;
+        };
+        let compiled = pattern::translate(text.as_bytes(), syntax, ignore_case)
+            .and_then(|source| self.program.push_pattern(source, pattern::compile));
+        match compiled {
+            Ok(id) => self.emit(walk, Expr::Matches(subject, id), Type::BOOL, span),
+            Err(reason) => {
+                let message = format!("the pattern cannot be compiled: {reason}");
+                self.error(Code::BAD_PATTERN, walk.part, walk.span(node), message, None);
+                Sense::Error
+            }
+        }
+    }
+
+    fn mode(&mut self, walk: &Walk<'_>, literal: ExprId, span: Span) -> Sense {
+        let digits = match self.program.get(literal) {
+            Expr::Const(value) => text_of(value).and_then(|text| std::str::from_utf8(text.as_bytes()).ok()),
+            _ => None,
+        };
+        let number = digits
+            .filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))
+            .and_then(|digits| i64::from_str_radix(digits, 8).ok())
+            .filter(|number| *number <= 0o7777);
+        let Some(number) = number else {
+            let message = "a mode is a string of octal digits up to 7777".to_owned();
+            self.error(
+                Code::BAD_MODE,
+                walk.part,
+                span,
+                message,
+                Some("write mode(\"0644\")".to_owned()),
+            );
+            return Sense::Error;
+        };
+        self.emit(walk, Expr::Const(Tree::Int(number)), Type::INT, span)
+    }
+}

@@ -1,0 +1,302 @@
+//! What names mean: fields, `let` names, variables, members.
+
+use yagura_event::field::Scalar;
+use yagura_event::{Text, Tree, Type};
+
+use super::{Checker, Sense, Walk, article, is_reserved, text_of, type_of_tree};
+use crate::ast::NodeId;
+use crate::diagnostic::{Code, Span};
+use crate::expr::Expr;
+use crate::suggest::nearest;
+
+impl Checker<'_> {
+    /// Refuses variables that hide something.
+    pub(super) fn check_binders(&mut self, walk: &Walk<'_>) {
+        for (index, binder) in walk.ast.binders.iter().enumerate() {
+            let name = &binder.name;
+            let hidden = if is_reserved(name) {
+                Some("a word of the language")
+            } else if self.registry.find(name).is_some() || self.registry.is_prefix(name) {
+                Some("a field")
+            } else if self.lets.iter().any(|known| known.name == *name) {
+                Some("a let")
+            } else if walk.ast.binders[..index].iter().any(|outer| {
+                outer.name == *name && outer.level < binder.level && outer.span.start < binder.span.start
+            }) && walk.ast.binders[..index]
+                .iter()
+                .rev()
+                .find(|outer| outer.level < binder.level)
+                .is_some_and(|outer| outer.name == *name)
+            {
+                Some("the variable of the macro around it")
+            } else {
+                None
+            };
+            if let Some(hidden) = hidden {
+                let message = format!("the variable `{name}` hides {hidden}");
+                self.error(
+                    Code::BAD_LET,
+                    walk.part,
+                    binder.span,
+                    message,
+                    Some("use another name".to_owned()),
+                );
+            }
+        }
+    }
+
+    pub(super) fn ident(&mut self, walk: &Walk<'_>, name: &str, span: Span) -> Sense {
+        if let Some(known) = self.lets.iter_mut().find(|known| known.name == name) {
+            known.used = true;
+            return known.root.map_or(Sense::Error, Sense::Value);
+        }
+        let field = self.registry.find(name);
+        if field.is_some() || self.registry.is_prefix(name) {
+            return Sense::Path(name.to_owned(), field);
+        }
+        match name {
+            "lists" => return Sense::Lists,
+            "parameters" if self.parameters.is_some() => return Sense::Parameters,
+            _ => {}
+        }
+        let roots = self
+            .registry
+            .fields()
+            .map(|(_, field)| field.path.split('.').next().unwrap_or_default());
+        let lets = self.lets.iter().map(|known| known.name.as_str());
+        let variables = walk.ast.binders.iter().map(|binder| binder.name.as_str());
+        let help = if let Some(near) = nearest(name, roots.chain(lets).chain(variables)) {
+            format!("did you mean {near}?")
+        } else if crate::function::find(name).is_some() {
+            format!("`{name}` is a function: write its arguments in brackets")
+        } else if let Some(ending) = self.field_ending_in(name) {
+            format!("did you mean {ending}?")
+        } else {
+            format!("text stands in quotes: \"{name}\"; `yagura fields` lists the fields")
+        };
+        self.error(
+            Code::UNKNOWN_NAME,
+            walk.part,
+            span,
+            format!("unknown name {name}"),
+            Some(help),
+        );
+        Sense::Error
+    }
+
+    fn field_ending_in(&self, name: &str) -> Option<&'static str> {
+        let ending = format!(".{name}");
+        self.registry
+            .fields()
+            .map(|(_, field)| field.path)
+            .find(|path| path.ends_with(&ending))
+    }
+
+    pub(super) fn select(
+        &mut self,
+        walk: &Walk<'_>,
+        base: NodeId,
+        name: &str,
+        name_span: Span,
+        span: Span,
+    ) -> Sense {
+        match walk.senses[base.index()].clone() {
+            Sense::Error => Sense::Error,
+            Sense::Path(path, field) => {
+                let longer = format!("{path}.{name}");
+                let found = self.registry.find(&longer);
+                if found.is_some() || self.registry.is_prefix(&longer) {
+                    return Sense::Path(longer, found);
+                }
+                match field.map(|field| self.registry.field(field).ty) {
+                    Some(Type::One(Scalar::StringMap | Scalar::Dynamic)) => {
+                        self.member(walk, base, name, span)
+                    }
+                    _ => self.unknown_field(walk, &longer, span),
+                }
+            }
+            Sense::Value(_) => self.member(walk, base, name, span),
+            Sense::Member(value, kind, start) => {
+                let longer = format!("{start}.{name}");
+                self.object_member(walk, value, kind, &longer, span)
+            }
+            Sense::Lists => {
+                let message = "a named list is written lists[\"name\"]".to_owned();
+                self.error(Code::UNKNOWN_LIST, walk.part, span, message, None);
+                Sense::Error
+            }
+            Sense::Parameters => {
+                let Some(value) = self
+                    .parameters
+                    .and_then(|parameters| parameters.get(name))
+                    .cloned()
+                else {
+                    let near = self
+                        .parameters
+                        .and_then(|known| nearest(name, known.keys().map(String::as_str)));
+                    let help = near.map(|near| format!("did you mean {near}?"));
+                    self.error(
+                        Code::UNKNOWN_NAME,
+                        walk.part,
+                        name_span,
+                        format!("unknown parameter {name}"),
+                        help,
+                    );
+                    return Sense::Error;
+                };
+                let ty = type_of_tree(&value);
+                self.emit(walk, Expr::Const(value), ty, span)
+            }
+        }
+    }
+
+    fn unknown_field(&mut self, walk: &Walk<'_>, path: &str, span: Span) -> Sense {
+        let near = nearest(path, self.registry.fields().map(|(_, field)| field.path));
+        let help = match near {
+            Some(near) => format!("did you mean {near}?"),
+            None => "`yagura fields` lists the fields".to_owned(),
+        };
+        self.error(
+            Code::UNKNOWN_FIELD,
+            walk.part,
+            span,
+            format!("unknown field {path}"),
+            Some(help),
+        );
+        Sense::Error
+    }
+
+    /// A member of a value.
+    fn member(&mut self, walk: &Walk<'_>, base: NodeId, name: &str, span: Span) -> Sense {
+        let Some(value) = self.value(walk, base) else {
+            return Sense::Error;
+        };
+        match self.type_of(value) {
+            Type::One(Scalar::Object(kind)) => self.object_member(walk, value, kind, name, span),
+            Type::One(Scalar::StringMap) => {
+                self.emit(walk, Expr::Select(value, Text::from(name)), Type::STRING, span)
+            }
+            Type::One(Scalar::Dynamic) => {
+                self.emit(walk, Expr::Select(value, Text::from(name)), Type::DYNAMIC, span)
+            }
+            other => {
+                let message = format!("{} has no member `{name}`", article(other));
+                let help = match other {
+                    Type::List(_) => Some(format!("ask for its elements: list.exists(x, x.{name} == …)")),
+                    Type::One(_) if crate::function::find(name).is_some() => {
+                        Some(format!("a function is called with brackets: .{name}(…)"))
+                    }
+                    Type::One(_) => None,
+                };
+                self.error(Code::WRONG_TYPE, walk.part, span, message, help);
+                Sense::Error
+            }
+        }
+    }
+
+    fn object_member(
+        &mut self,
+        walk: &Walk<'_>,
+        value: crate::expr::ExprId,
+        kind: yagura_event::field::ObjectKind,
+        name: &str,
+        span: Span,
+    ) -> Sense {
+        if let Some((id, member)) = kind.find(name) {
+            return self.emit(walk, Expr::Member(value, id), member.ty, span);
+        }
+        let start = format!("{name}.");
+        if kind.members().any(|(_, member)| member.name.starts_with(&start)) {
+            return Sense::Member(value, kind, name.to_owned());
+        }
+        let names: Vec<&str> = kind.members().map(|(_, member)| member.name).collect();
+        let help = match nearest(name, names.iter().copied()) {
+            Some(near) => format!("did you mean {near}?"),
+            None => format!("it has {}", names.join(", ")),
+        };
+        self.error(
+            Code::UNKNOWN_FIELD,
+            walk.part,
+            span,
+            format!("a {} has no member {name}", kind.as_str()),
+            Some(help),
+        );
+        Sense::Error
+    }
+
+    pub(super) fn index(&mut self, walk: &Walk<'_>, base: NodeId, index: NodeId, span: Span) -> Sense {
+        if matches!(walk.senses[base.index()], Sense::Lists) {
+            return self.named_list(walk, index, span);
+        }
+        let (base_value, index_value) = (self.value(walk, base), self.value(walk, index));
+        let (Some(base_value), Some(index_value)) = (base_value, index_value) else {
+            return Sense::Error;
+        };
+        let (base_type, index_type) = (self.type_of(base_value), self.type_of(index_value));
+        let wanted = match (base_type, index_type) {
+            (Type::List(scalar), Type::One(Scalar::Int | Scalar::Dynamic)) => {
+                return self.emit(
+                    walk,
+                    Expr::Index(base_value, index_value),
+                    Type::One(scalar),
+                    span,
+                );
+            }
+            (Type::One(Scalar::StringMap), Type::One(Scalar::String | Scalar::Dynamic)) => {
+                return self.emit(walk, Expr::Index(base_value, index_value), Type::STRING, span);
+            }
+            (Type::One(Scalar::Dynamic), Type::One(Scalar::String | Scalar::Int | Scalar::Dynamic)) => {
+                return self.emit(walk, Expr::Index(base_value, index_value), Type::DYNAMIC, span);
+            }
+            (Type::List(_), _) => "a list is indexed by an int",
+            (Type::One(Scalar::StringMap), _) => "a map is indexed by a string",
+            (Type::One(Scalar::Dynamic), _) => "an index is an int or a string",
+            _ => "only lists and maps have an index",
+        };
+        let message = format!("{wanted}; this is {base_type}[{index_type}]");
+        self.error(Code::WRONG_TYPE, walk.part, span, message, None);
+        Sense::Error
+    }
+
+    fn named_list(&mut self, walk: &Walk<'_>, index: NodeId, span: Span) -> Sense {
+        let Some(index_value) = self.value(walk, index) else {
+            return Sense::Error;
+        };
+        let name = match self.program.get(index_value) {
+            Expr::Const(value) => text_of(value).map(ToString::to_string),
+            _ => None,
+        };
+        let Some(name) = name else {
+            let message = "the name of a list is written out: lists[\"name\"]".to_owned();
+            self.error(Code::UNKNOWN_LIST, walk.part, walk.span(index), message, None);
+            return Sense::Error;
+        };
+        let Some(list) = self.lists.tree(&name) else {
+            let help = nearest(&name, self.lists.names()).map(|near| format!("did you mean {near}?"));
+            let message = format!("unknown list {}", Tree::from(name.as_str()).shown());
+            self.error(Code::UNKNOWN_LIST, walk.part, walk.span(index), message, help);
+            return Sense::Error;
+        };
+        self.emit(walk, Expr::Const(list), Type::STRINGS, span)
+    }
+}
+
+/// How a literal is shown in a message.
+pub(super) trait Shown {
+    /// Short and escaped.
+    fn shown(&self) -> String;
+}
+
+impl Shown for Tree {
+    fn shown(&self) -> String {
+        match self {
+            Self::Text(text) => {
+                let mut shown: String = text.to_string().chars().take(60).collect();
+                shown.insert(0, '"');
+                shown.push('"');
+                shown
+            }
+            other => format!("{other:?}").chars().take(60).collect(),
+        }
+    }
+}

@@ -1,0 +1,370 @@
+//! Whole rules and checks: from their sources to what the engine runs.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use yagura_event::{FieldId, KindSet, Registry, Severity, Tree};
+
+use crate::check::Checker;
+use crate::cost::costs;
+use crate::diagnostic::{Code, Diagnostic, Part, Span};
+use crate::expr::{ExprId, Program};
+use crate::limits;
+use crate::lists::Lists;
+use crate::reach::reach;
+use crate::source::{CheckSource, LetSource, RuleSource, WhereSource};
+use crate::template::{Template, find_field};
+
+/// A compiled exception.
+#[derive(Clone, Debug)]
+pub struct Exception {
+    /// Its name.
+    pub name: String,
+    /// When it holds.
+    pub condition: ExprId,
+    /// When it ends, in seconds since the Unix epoch.
+    pub expires: Option<i64>,
+}
+
+/// A compiled rule.
+#[derive(Clone, Debug)]
+pub struct Rule {
+    /// Name.
+    pub name: String,
+    /// Uid of the object; its name where rules come from files.
+    pub uid: String,
+    /// Hash of everything that decides how it behaves.
+    pub hash: String,
+    /// How urgent a match is.
+    pub severity: Severity,
+    /// Where it applies.
+    pub where_: WhereSource,
+    /// Its expressions.
+    pub program: Program,
+    /// When it matches.
+    pub condition: ExprId,
+    /// When it does not after all.
+    pub exceptions: Vec<Exception>,
+    /// The title of its signals.
+    pub title: Template,
+    /// Fields whose values make a signal of their own, with their names.
+    pub group_by: Vec<(String, FieldId)>,
+    /// Fields that a signal shows beyond those it always shows.
+    pub fields: Vec<FieldId>,
+    /// Event kinds that can meet its condition.
+    pub kinds: KindSet,
+    /// Steps of a byte for one event, at most.
+    pub cost: u64,
+}
+
+/// What comes of compiling a rule: the rule, unless there is an error, and everything there is to say.
+#[derive(Clone, Debug)]
+pub struct Compiled {
+    /// The rule, when no diagnostic is an error.
+    pub rule: Option<Arc<Rule>>,
+    /// Errors and warnings, in the order of the source.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// Compiles a rule.
+pub fn compile(rule: &RuleSource, registry: &Registry, lists: &Lists) -> Compiled {
+    let mut checker = Checker::new(registry, lists, None);
+    check_lets(&mut checker, &rule.lets);
+    bound(
+        &mut checker,
+        Part::Exception(0),
+        "exceptions",
+        rule.exceptions.len(),
+    );
+    bound(
+        &mut checker,
+        Part::GroupBy(0),
+        "grouping fields",
+        rule.signal.group_by.len(),
+    );
+    bound(
+        &mut checker,
+        Part::Field(0),
+        "shown fields",
+        rule.signal.fields.len(),
+    );
+    let condition = checker.check_condition(&rule.condition, Part::Condition);
+    let mut exceptions = Vec::new();
+    for (index, exception) in rule.exceptions.iter().take(limits::PARTS).enumerate() {
+        if let Some(condition) = checker.check_condition(&exception.condition, Part::Exception(index)) {
+            exceptions.push(Exception {
+                name: exception.name.clone(),
+                condition,
+                expires: exception.expires,
+            });
+        }
+    }
+    let title = Template::compile(rule.signal_title(), registry, &mut checker.sink);
+    let mut group_by = Vec::new();
+    for (index, name) in rule.signal.group_by.iter().take(limits::PARTS).enumerate() {
+        let span = Span::new(0, name.len());
+        if let Some(id) = find_field(name, registry, Part::GroupBy(index), span, &mut checker.sink) {
+            group_by.push((name.clone(), id));
+        }
+    }
+    let mut fields = Vec::new();
+    for (index, name) in rule.signal.fields.iter().take(limits::PARTS).enumerate() {
+        let span = Span::new(0, name.len());
+        fields.extend(find_field(
+            name,
+            registry,
+            Part::Field(index),
+            span,
+            &mut checker.sink,
+        ));
+    }
+    checker.warn_unused();
+
+    let Some(condition) = condition else {
+        return Compiled {
+            rule: None,
+            diagnostics: checker.sink.finish(),
+        };
+    };
+    let roots: Vec<ExprId> = std::iter::once(condition)
+        .chain(exceptions.iter().map(|e| e.condition))
+        .collect();
+    let cost = check_cost(&mut checker, registry, &roots, limits::COST);
+    let kinds = check_reach(&mut checker, registry, condition);
+    let rule = (!checker.sink.has_errors()).then(|| {
+        Arc::new(Rule {
+            name: rule.name.clone(),
+            uid: if rule.uid.is_empty() {
+                rule.name.clone()
+            } else {
+                rule.uid.clone()
+            },
+            hash: rule.hash(),
+            severity: rule.severity,
+            where_: rule.where_.clone(),
+            program: std::mem::take(&mut checker.program),
+            condition,
+            exceptions,
+            title,
+            group_by,
+            fields,
+            kinds,
+            cost,
+        })
+    });
+    Compiled {
+        rule,
+        diagnostics: checker.sink.finish(),
+    }
+}
+
+/// A compiled check.
+#[derive(Clone, Debug)]
+pub struct Check {
+    /// Name.
+    pub name: String,
+    /// How urgent a failure is.
+    pub severity: Severity,
+    /// The type of resource it judges.
+    pub resource: String,
+    /// Its expressions.
+    pub program: Program,
+    /// When it applies; `None`: always.
+    pub applies_when: Option<ExprId>,
+    /// When a resource passes.
+    pub pass: ExprId,
+    /// What is shown with a finding, with the expression as written.
+    pub evidence: Vec<(String, ExprId)>,
+}
+
+/// What comes of compiling a check.
+#[derive(Clone, Debug)]
+pub struct CompiledCheck {
+    /// The check, when no diagnostic is an error.
+    pub check: Option<Arc<Check>>,
+    /// Errors and warnings, in the order of the source.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// Compiles a check, with parameters that a framework gives in place of the check's own.
+pub fn compile_check(
+    check: &CheckSource,
+    overrides: &BTreeMap<String, Tree>,
+    lists: &Lists,
+) -> CompiledCheck {
+    let registry = Registry::resource();
+    let mut parameters = check.parameters.clone();
+    for (name, value) in overrides {
+        if let Some(known) = parameters.get_mut(name) {
+            known.clone_from(value);
+        }
+    }
+    let mut checker = Checker::new(registry, lists, Some(&parameters));
+    check_lets(&mut checker, &check.lets);
+    bound(
+        &mut checker,
+        Part::Evidence(0),
+        "pieces of evidence",
+        check.evidence.len(),
+    );
+    let applies_when = check
+        .applies_when
+        .as_ref()
+        .map(|text| checker.check_condition(text, Part::AppliesWhen));
+    let pass = checker.check_condition(&check.pass, Part::Pass);
+    let mut evidence = Vec::new();
+    for (index, text) in check.evidence.iter().take(limits::PARTS).enumerate() {
+        if let Some(id) = checker.check(text, Part::Evidence(index)) {
+            evidence.push((text.clone(), id));
+        }
+    }
+    checker.warn_unused();
+    let (Some(pass), false) = (pass, applies_when == Some(None)) else {
+        return CompiledCheck {
+            check: None,
+            diagnostics: checker.sink.finish(),
+        };
+    };
+    let applies_when = applies_when.flatten();
+    let roots: Vec<ExprId> = std::iter::once(pass)
+        .chain(applies_when)
+        .chain(evidence.iter().map(|(_, id)| *id))
+        .collect();
+    check_cost(&mut checker, registry, &roots, limits::CHECK_COST);
+    check_reach(&mut checker, registry, pass);
+    let compiled = (!checker.sink.has_errors()).then(|| {
+        Arc::new(Check {
+            name: check.name.clone(),
+            severity: check.severity,
+            resource: check.resource.clone(),
+            program: std::mem::take(&mut checker.program),
+            applies_when,
+            pass,
+            evidence,
+        })
+    });
+    CompiledCheck {
+        check: compiled,
+        diagnostics: checker.sink.finish(),
+    }
+}
+
+/// An expression that is compiled on its own.
+#[derive(Clone, Debug)]
+pub struct CompiledExpression {
+    /// The program and its root, when no diagnostic is an error.
+    pub program: Option<(Program, ExprId)>,
+    /// Errors and warnings, in the order of the source.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// Compiles one expression of any type.
+pub fn compile_expression(text: &str, registry: &Registry, lists: &Lists) -> CompiledExpression {
+    let mut checker = Checker::new(registry, lists, None);
+    let root = checker.check(text, Part::Condition);
+    if let Some(root) = root {
+        check_cost(&mut checker, registry, &[root], limits::COST);
+    }
+    let program = root
+        .filter(|_| !checker.sink.has_errors())
+        .map(|root| (std::mem::take(&mut checker.program), root));
+    CompiledExpression {
+        program,
+        diagnostics: checker.sink.finish(),
+    }
+}
+
+fn check_lets(checker: &mut Checker<'_>, lets: &[LetSource]) {
+    bound(checker, Part::LetName(0), "let names", lets.len());
+    for (index, LetSource { name, value }) in lets.iter().take(limits::PARTS).enumerate() {
+        checker.check_let(index, name, value);
+    }
+}
+
+fn bound(checker: &mut Checker<'_>, part: Part, what: &str, count: usize) {
+    if count > limits::PARTS {
+        let message = format!("{count} {what}, more than {}", limits::PARTS);
+        checker.error(
+            Code::TOO_MANY_PARTS,
+            part,
+            Span::default(),
+            message,
+            Some("split the rule".to_owned()),
+        );
+    }
+}
+
+/// Refuses what costs too much; gives the cost of all roots together.
+fn check_cost(checker: &mut Checker<'_>, registry: &Registry, roots: &[ExprId], limit: u64) -> u64 {
+    let costs = costs(&checker.program, registry);
+    let mut steps = 0u64;
+    let mut nodes = 0u64;
+    for root in roots {
+        let cost = costs[root.index()];
+        steps = steps.saturating_add(cost.steps);
+        nodes = nodes.saturating_add(cost.nodes);
+        let (part, span) = checker.place(*root);
+        if nodes > limits::EXPANDED_NODES {
+            let message =
+                format!("with its let names written out the rule has {nodes} parts, more than 50,000");
+            checker.error(
+                Code::TOO_LARGE,
+                part,
+                span,
+                message,
+                Some("use fewer let names in each other".to_owned()),
+            );
+            return steps;
+        }
+        if steps > limit {
+            let message = format!("it may take {steps} steps, more than {limit}");
+            let help = "test cheaper fields, or fewer lists in lists";
+            checker.error(Code::TOO_COSTLY, part, span, message, Some(help.to_owned()));
+            return steps;
+        }
+    }
+    steps
+}
+
+/// Warns about conditions that are decided before any event comes; gives the kinds that can meet it.
+fn check_reach(checker: &mut Checker<'_>, registry: &Registry, condition: ExprId) -> KindSet {
+    let reach = reach(&checker.program, condition, registry);
+    let (part, span) = checker.place(condition);
+    if reach.always {
+        checker.error(
+            Code::ALWAYS_TRUE,
+            part,
+            span,
+            "this always holds".to_owned(),
+            Some("check what was meant".to_owned()),
+        );
+    } else if reach.never {
+        checker.error(
+            Code::ALWAYS_FALSE,
+            part,
+            span,
+            "this never holds".to_owned(),
+            Some("check what was meant".to_owned()),
+        );
+    } else if registry.has_kinds() && reach.possible.is_empty() {
+        let help = Some("`yagura fields` says which kinds have a field".to_owned());
+        checker.error(
+            Code::NO_KIND,
+            part,
+            span,
+            "no kind of event can meet this".to_owned(),
+            help,
+        );
+    } else if let Some((negation, kind)) = reach.by_absence {
+        let (part, span) = checker.place(negation);
+        let message = format!("this holds for every {kind}, which lacks the field");
+        checker.error(
+            Code::ABSENT_HOLDS,
+            part,
+            span,
+            message,
+            Some("add has(field) if that is not meant".to_owned()),
+        );
+    }
+    reach.possible
+}

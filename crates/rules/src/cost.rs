@@ -1,0 +1,317 @@
+//! What a condition may cost for one event, in steps of a byte, from the largest values that it can meet.
+
+use yagura_event::field::Scalar;
+use yagura_event::{Registry, Tree, Type};
+
+use crate::expr::{Expr, ExprId, MacroKind, Program};
+use crate::function::Function;
+use crate::limits;
+
+/// Longest string that a field usually has: a path.
+const STRING: u64 = 4_096;
+/// The one field that is derived, by copying all arguments.
+const COMMAND_LINE: &str = "process.command_line";
+/// Longest that all arguments of a process are together.
+const ARGUMENTS: u64 = 32 * 1024;
+
+/// What is known of the size of a value: bytes of a string, or elements of a list and bytes of each.
+#[derive(Clone, Copy, Debug)]
+struct Size {
+    bytes: u64,
+    elements: u64,
+}
+
+const ONE: Size = Size {
+    bytes: 8,
+    elements: 1,
+};
+
+/// The estimate for one expression.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cost {
+    /// Steps of a byte for one event, at most.
+    pub steps: u64,
+    /// Number of expressions once shared ones are written out.
+    pub nodes: u64,
+}
+
+/// The cost of every expression of a program; children stand first, so one pass is enough.
+pub fn costs(program: &Program, registry: &Registry) -> Vec<Cost> {
+    let mut estimate = Estimate {
+        registry,
+        costs: Vec::new(),
+        sizes: Vec::new(),
+    };
+    // Elements of the lists that the variables of macros stand for, by level of nesting. A body is estimated
+    // before its macro is seen, so a variable takes the size of the largest range of its level.
+    let mut variables: [Size; limits::MACRO_DEPTH as usize] = [ONE; limits::MACRO_DEPTH as usize];
+    let ranges: Vec<(usize, ExprId)> = program
+        .nodes()
+        .iter()
+        .filter_map(|expr| match expr {
+            Expr::Macro { range, variable, .. } => Some((usize::from(*variable), *range)),
+            _ => None,
+        })
+        .collect();
+    for expr in program.nodes() {
+        let (cost, size) = estimate.of(program, expr, &variables);
+        estimate.costs.push(cost);
+        estimate.sizes.push(size);
+        let done = estimate.sizes.len() - 1;
+        for (level, range) in &ranges {
+            if range.index() == done {
+                variables[*level].bytes = variables[*level].bytes.max(size.bytes);
+            }
+        }
+    }
+    estimate.costs
+}
+
+struct Estimate<'p> {
+    registry: &'p Registry,
+    costs: Vec<Cost>,
+    sizes: Vec<Size>,
+}
+
+impl Estimate<'_> {
+    fn size(&self, id: ExprId) -> Size {
+        self.sizes[id.index()]
+    }
+
+    fn of(&self, program: &Program, expr: &Expr, variables: &[Size]) -> (Cost, Size) {
+        let mut steps = self.own_steps(program, expr).saturating_add(1);
+        let mut nodes = 1u64;
+        for child in expr.children() {
+            let cost = self.costs[child.index()];
+            steps = steps.saturating_add(cost.steps);
+            nodes = nodes.saturating_add(cost.nodes);
+        }
+        (Cost { steps, nodes }, self.size_of(expr, variables))
+    }
+
+    /// The largest value that the expression may have.
+    fn size_of(&self, expr: &Expr, variables: &[Size]) -> Size {
+        match expr {
+            Expr::Const(value) => size_of_tree(value),
+            Expr::Field(id) => {
+                let field = self.registry.field(*id);
+                let size = size_of_type(field.ty);
+                if field.path == COMMAND_LINE {
+                    Size {
+                        bytes: ARGUMENTS,
+                        ..size
+                    }
+                } else {
+                    size
+                }
+            }
+            Expr::Variable(level) => {
+                let bytes = variables
+                    .get(usize::from(*level))
+                    .map_or(STRING, |size| size.bytes);
+                Size { bytes, elements: 1 }
+            }
+            // Arguments of an ancestor are cut at 4 KiB in all.
+            Expr::Member(..) => Size {
+                bytes: STRING,
+                elements: 256,
+            },
+            Expr::Select(..) | Expr::Index(..) => Size {
+                bytes: STRING,
+                elements: 1_000,
+            },
+            Expr::Conditional { then, otherwise, .. } => larger(self.size(*then), self.size(*otherwise)),
+            Expr::Arithmetic(_, left, right) => {
+                let (left, right) = (self.size(*left), self.size(*right));
+                let bytes = left
+                    .bytes
+                    .saturating_add(right.bytes)
+                    .min(limits::DERIVED_BYTES as u64);
+                Size {
+                    bytes,
+                    elements: left.elements.saturating_add(right.elements),
+                }
+            }
+            Expr::List(elements) => {
+                let largest = elements
+                    .iter()
+                    .map(|element| self.size(*element).bytes)
+                    .max()
+                    .unwrap_or(0);
+                Size {
+                    bytes: largest,
+                    elements: elements.len() as u64,
+                }
+            }
+            Expr::Call(function, arguments) => self.call(*function, arguments).1,
+            Expr::Macro {
+                kind: MacroKind::Filter,
+                range,
+                ..
+            } => self.size(*range),
+            Expr::Macro {
+                kind: MacroKind::Map,
+                range,
+                body,
+                ..
+            } => Size {
+                bytes: self.size(*body).bytes,
+                elements: self.visited(*range),
+            },
+            Expr::IsNull(_)
+            | Expr::Not(_)
+            | Expr::Negate(_)
+            | Expr::And(_)
+            | Expr::Or(_)
+            | Expr::Equal(..)
+            | Expr::Order(..)
+            | Expr::In(..)
+            | Expr::Matches(..)
+            | Expr::Macro { .. } => ONE,
+        }
+    }
+
+    /// How many elements of a list a macro visits.
+    fn visited(&self, list: ExprId) -> u64 {
+        self.size(list).elements.min(limits::LIST_ELEMENTS as u64)
+    }
+
+    /// The steps of an expression beyond those of its children.
+    fn own_steps(&self, program: &Program, expr: &Expr) -> u64 {
+        match expr {
+            Expr::Field(id) if self.registry.field(*id).path == COMMAND_LINE => ARGUMENTS,
+            Expr::Select(..) | Expr::Index(..) => 8,
+            Expr::Equal(left, right) | Expr::Order(_, left, right) => {
+                let (left, right) = (self.size(*left), self.size(*right));
+                left.bytes
+                    .min(right.bytes)
+                    .saturating_mul(left.elements.min(right.elements).max(1))
+            }
+            Expr::In(left, right) => match program.get(*right) {
+                // Lists that are written out are looked up by hash.
+                Expr::Const(_) => self.size(*left).bytes.min(STRING),
+                _ => self
+                    .size(*right)
+                    .elements
+                    .saturating_mul(self.size(*left).bytes.min(32)),
+            },
+            Expr::Arithmetic(_, left, right) => {
+                let (left, right) = (self.size(*left), self.size(*right));
+                let copied = left
+                    .bytes
+                    .saturating_add(right.bytes)
+                    .min(limits::DERIVED_BYTES as u64);
+                copied
+                    .saturating_add(left.elements)
+                    .saturating_add(right.elements)
+            }
+            Expr::Matches(subject, _) => self.size(*subject).bytes,
+            Expr::List(elements) => elements.len() as u64,
+            Expr::Call(function, arguments) => self.call(*function, arguments).0,
+            Expr::Macro { range, body, .. } => self.costs[body.index()]
+                .steps
+                .saturating_mul(self.visited(*range)),
+            Expr::Const(_)
+            | Expr::Field(_)
+            | Expr::Variable(_)
+            | Expr::Member(..)
+            | Expr::IsNull(_)
+            | Expr::Not(_)
+            | Expr::Negate(_)
+            | Expr::And(_)
+            | Expr::Or(_)
+            | Expr::Conditional { .. } => 0,
+        }
+    }
+
+    fn call(&self, function: Function, arguments: &[ExprId]) -> (u64, Size) {
+        let sizes: Vec<Size> = arguments.iter().map(|argument| self.size(*argument)).collect();
+        let first = sizes.first().copied().unwrap_or(ONE);
+        let second = sizes.get(1).copied().unwrap_or(ONE);
+        match function {
+            Function::StartsWith
+            | Function::EndsWith
+            | Function::EqualsIgnoreCase
+            | Function::StartsWithIgnoreCase
+            | Function::EndsWithIgnoreCase => (first.bytes.min(second.bytes), ONE),
+            Function::Contains => (first.bytes, ONE),
+            // Compared at every place where the first letter stands.
+            Function::ContainsIgnoreCase => (first.bytes.saturating_mul(second.bytes.min(64)), ONE),
+            Function::LowerAscii | Function::UpperAscii => (first.bytes, first),
+            Function::Base | Function::Dir | Function::Trim => (first.bytes.min(STRING), first),
+            Function::Split => (
+                first.bytes,
+                Size {
+                    bytes: first.bytes,
+                    elements: 256,
+                },
+            ),
+            Function::Size | Function::ToInt | Function::ToDouble => (8, ONE),
+            Function::ToText => (
+                first.bytes,
+                Size {
+                    bytes: first.bytes.max(32),
+                    elements: 1,
+                },
+            ),
+            Function::Intersects => (
+                first
+                    .elements
+                    .saturating_mul(second.elements)
+                    .saturating_mul(first.bytes.min(second.bytes)),
+                ONE,
+            ),
+        }
+    }
+}
+
+fn larger(left: Size, right: Size) -> Size {
+    Size {
+        bytes: left.bytes.max(right.bytes),
+        elements: left.elements.max(right.elements),
+    }
+}
+
+fn size_of_tree(value: &Tree) -> Size {
+    match value {
+        Tree::Text(text) => Size {
+            bytes: text.len() as u64,
+            elements: 1,
+        },
+        Tree::List(values) => {
+            let largest = values
+                .iter()
+                .map(|value| size_of_tree(value).bytes)
+                .max()
+                .unwrap_or(0);
+            Size {
+                bytes: largest,
+                elements: values.len() as u64,
+            }
+        }
+        _ => ONE,
+    }
+}
+
+fn size_of_type(ty: Type) -> Size {
+    match ty {
+        Type::One(Scalar::String) => Size {
+            bytes: STRING,
+            elements: 1,
+        },
+        Type::One(Scalar::Dynamic | Scalar::StringMap) => Size {
+            bytes: STRING,
+            elements: 1_000,
+        },
+        Type::One(_) => ONE,
+        // All arguments together are bounded, so each of 1,024 has 32 bytes in the mean.
+        Type::List(Scalar::String) => Size {
+            bytes: 32,
+            elements: limits::LIST_ELEMENTS as u64,
+        },
+        Type::List(_) => Size {
+            bytes: STRING,
+            elements: 64,
+        },
+    }
+}

@@ -1,0 +1,355 @@
+//! The functions of the language: the compiler looks them up here, and the reference is printed from here.
+
+use yagura_event::Type;
+
+/// A function that the engine evaluates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Function {
+    /// `startsWith`
+    StartsWith,
+    /// `endsWith`
+    EndsWith,
+    /// `contains`
+    Contains,
+    /// `iequals`
+    EqualsIgnoreCase,
+    /// `istartsWith`
+    StartsWithIgnoreCase,
+    /// `iendsWith`
+    EndsWithIgnoreCase,
+    /// `icontains`
+    ContainsIgnoreCase,
+    /// `lowerAscii`
+    LowerAscii,
+    /// `upperAscii`
+    UpperAscii,
+    /// `base`
+    Base,
+    /// `dir`
+    Dir,
+    /// `trim`
+    Trim,
+    /// `split`
+    Split,
+    /// `size`
+    Size,
+    /// `intersects`
+    Intersects,
+    /// `int`
+    ToInt,
+    /// `double`
+    ToDouble,
+    /// `string`
+    ToText,
+}
+
+impl Function {
+    /// Whether its result is true or false whatever its arguments are.
+    pub fn is_test(self) -> bool {
+        matches!(
+            self,
+            Self::StartsWith
+                | Self::EndsWith
+                | Self::Contains
+                | Self::EqualsIgnoreCase
+                | Self::StartsWithIgnoreCase
+                | Self::EndsWithIgnoreCase
+                | Self::ContainsIgnoreCase
+                | Self::Intersects
+        )
+    }
+}
+
+/// How a function is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// `x.name(…)`
+    Method,
+    /// `name(x, …)`
+    Global,
+    /// Either.
+    Both,
+}
+
+/// What an argument may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Accepts {
+    Text,
+    List,
+    TextOrList,
+    Scalar,
+}
+
+/// What the compiler makes of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Meaning {
+    /// The engine calls it.
+    Function(Function, &'static [Accepts], Type),
+    /// A pattern, which has to be written out.
+    Pattern(crate::pattern::Syntax, bool),
+    /// `mode("0644")`, a number once compiled.
+    Mode,
+    /// `has(x)`, which the parser knows.
+    Has,
+}
+
+/// A function as the reference documents it.
+#[derive(Clone, Copy, Debug)]
+pub struct FunctionDoc {
+    /// Its name.
+    pub name: &'static str,
+    /// How it is written.
+    pub form: Form,
+    signature: &'static str,
+    /// What it does, in a sentence.
+    pub doc: &'static str,
+    /// How it is used.
+    pub example: &'static str,
+    pub(crate) meaning: Meaning,
+}
+
+impl FunctionDoc {
+    /// How it is called, with its arguments and its result: `string.startsWith(string) -> bool`.
+    pub fn usage(&self) -> String {
+        match self.signature.split_once(".(") {
+            Some((receiver, rest)) => format!("{receiver}.{}({rest}", self.name),
+            None => format!("{}{}", self.name, self.signature),
+        }
+    }
+}
+
+/// Every function, for the reference and for `yagura functions`.
+pub fn functions() -> &'static [FunctionDoc] {
+    FUNCTIONS
+}
+
+/// The function of that name.
+pub(crate) fn find(name: &str) -> Option<&'static FunctionDoc> {
+    FUNCTIONS.iter().find(|function| function.name == name)
+}
+
+const TEXT: &[Accepts] = &[Accepts::Text];
+const TEXT_TEXT: &[Accepts] = &[Accepts::Text, Accepts::Text];
+
+const fn test(
+    name: &'static str,
+    function: Function,
+    doc: &'static str,
+    example: &'static str,
+) -> FunctionDoc {
+    FunctionDoc {
+        name,
+        form: Form::Method,
+        signature: "string.(string) -> bool",
+        doc,
+        example,
+        meaning: Meaning::Function(function, TEXT_TEXT, Type::BOOL),
+    }
+}
+
+const fn change(
+    name: &'static str,
+    function: Function,
+    doc: &'static str,
+    example: &'static str,
+) -> FunctionDoc {
+    FunctionDoc {
+        name,
+        form: Form::Method,
+        signature: "string.() -> string",
+        doc,
+        example,
+        meaning: Meaning::Function(function, TEXT, Type::STRING),
+    }
+}
+
+const fn pattern(
+    name: &'static str,
+    syntax: crate::pattern::Syntax,
+    ignore_case: bool,
+    doc: &'static str,
+    example: &'static str,
+) -> FunctionDoc {
+    FunctionDoc {
+        name,
+        form: Form::Method,
+        signature: "string.(literal) -> bool",
+        doc,
+        example,
+        meaning: Meaning::Pattern(syntax, ignore_case),
+    }
+}
+
+const FUNCTIONS: &[FunctionDoc] = &[
+    FunctionDoc {
+        name: "has",
+        form: Form::Global,
+        signature: "(any) -> bool",
+        doc: "Whether the value is there: neither absent nor null.",
+        example: "has(process.tty)",
+        meaning: Meaning::Has,
+    },
+    test(
+        "startsWith",
+        Function::StartsWith,
+        "Whether the string begins with the other.",
+        "process.executable.startsWith(\"/tmp/\")",
+    ),
+    test(
+        "endsWith",
+        Function::EndsWith,
+        "Whether the string ends with the other.",
+        "process.executable.endsWith(\".sh\")",
+    ),
+    test(
+        "contains",
+        Function::Contains,
+        "Whether the other stands in the string.",
+        "process.command_line.contains(\"base64\")",
+    ),
+    test(
+        "iequals",
+        Function::EqualsIgnoreCase,
+        "Whether both are equal but for the case of ASCII letters.",
+        "process.name.iequals(\"XMRig\")",
+    ),
+    test(
+        "istartsWith",
+        Function::StartsWithIgnoreCase,
+        "Like startsWith, ignoring the case of ASCII letters.",
+        "process.name.istartsWith(\"xm\")",
+    ),
+    test(
+        "iendsWith",
+        Function::EndsWithIgnoreCase,
+        "Like endsWith, ignoring the case of ASCII letters.",
+        "process.name.iendsWith(\"RIG\")",
+    ),
+    test(
+        "icontains",
+        Function::ContainsIgnoreCase,
+        "Like contains, ignoring the case of ASCII letters.",
+        "process.name.icontains(\"mri\")",
+    ),
+    pattern(
+        "matches",
+        crate::pattern::Syntax::Regex,
+        false,
+        "Whether the regular expression matches, anchored only where it says so; linear in the length of the string.",
+        "process.name.matches(\"^python[0-9.]*$\")",
+    ),
+    pattern(
+        "imatches",
+        crate::pattern::Syntax::Regex,
+        true,
+        "Like matches, ignoring case.",
+        "process.name.imatches(\"^PYTHON\")",
+    ),
+    pattern(
+        "glob",
+        crate::pattern::Syntax::Glob,
+        false,
+        "Whether the whole string matches: * within a path segment, ** across, ? one byte, […] one of these.",
+        "process.executable.glob(\"/usr/**/bash\")",
+    ),
+    pattern(
+        "like",
+        crate::pattern::Syntax::Like,
+        false,
+        "Whether the whole string matches: * anything, ? one byte.",
+        "process.command_line.like(\"*curl*|*sh*\")",
+    ),
+    pattern(
+        "ilike",
+        crate::pattern::Syntax::Like,
+        true,
+        "Like like, ignoring the case of ASCII letters.",
+        "process.command_line.ilike(\"*CURL*\")",
+    ),
+    change(
+        "lowerAscii",
+        Function::LowerAscii,
+        "The string with ASCII letters in lower case.",
+        "process.name.lowerAscii() == \"xmrig\"",
+    ),
+    change(
+        "upperAscii",
+        Function::UpperAscii,
+        "The string with ASCII letters in upper case.",
+        "process.name.upperAscii() == \"XMRIG\"",
+    ),
+    change(
+        "base",
+        Function::Base,
+        "What follows the last slash of a path.",
+        "process.executable.base() == \"bash\"",
+    ),
+    change(
+        "dir",
+        Function::Dir,
+        "What stands before the last slash of a path; / for what lies in the root, absent where there is no slash.",
+        "process.executable.dir() == \"/tmp\"",
+    ),
+    change(
+        "trim",
+        Function::Trim,
+        "The string without ASCII white space at its ends.",
+        "process.arg0.trim() == \"sh\"",
+    ),
+    FunctionDoc {
+        name: "split",
+        form: Form::Method,
+        signature: "string.(string) -> list of strings",
+        doc: "The pieces of the string between occurrences of the other, which is not empty.",
+        example: "process.executable.split(\"/\")[1] == \"opt\"",
+        meaning: Meaning::Function(Function::Split, TEXT_TEXT, Type::STRINGS),
+    },
+    FunctionDoc {
+        name: "size",
+        form: Form::Both,
+        signature: "(string, list or map) -> int",
+        doc: "The number of bytes of a string, elements of a list or members of a map.",
+        example: "size(process.args) > 100",
+        meaning: Meaning::Function(Function::Size, &[Accepts::TextOrList], Type::INT),
+    },
+    FunctionDoc {
+        name: "intersects",
+        form: Form::Method,
+        signature: "list.(list) -> bool",
+        doc: "Whether both lists have an element in common.",
+        example: "process.capabilities.effective.intersects([\"CAP_SYS_ADMIN\", \"CAP_BPF\"])",
+        meaning: Meaning::Function(Function::Intersects, &[Accepts::List, Accepts::List], Type::BOOL),
+    },
+    FunctionDoc {
+        name: "int",
+        form: Form::Global,
+        signature: "(string, number or bool) -> int",
+        doc: "The whole number that the value is or reads as; absent when it is none.",
+        example: "int(resource.config.maxPods) > 110",
+        meaning: Meaning::Function(Function::ToInt, &[Accepts::Scalar], Type::INT),
+    },
+    FunctionDoc {
+        name: "double",
+        form: Form::Global,
+        signature: "(string or number) -> double",
+        doc: "The number that the value is or reads as; absent when it is none.",
+        example: "double(resource.ratio) < 0.5",
+        meaning: Meaning::Function(Function::ToDouble, &[Accepts::Scalar], Type::DOUBLE),
+    },
+    FunctionDoc {
+        name: "string",
+        form: Form::Global,
+        signature: "(string, number or bool) -> string",
+        doc: "The value as text.",
+        example: "string(process.user.id) == \"0\"",
+        meaning: Meaning::Function(Function::ToText, &[Accepts::Scalar], Type::STRING),
+    },
+    FunctionDoc {
+        name: "mode",
+        form: Form::Global,
+        signature: "(literal) -> int",
+        doc: "The number of an octal file mode.",
+        example: "process.executable_mode == mode(\"4755\")",
+        meaning: Meaning::Mode,
+    },
+];

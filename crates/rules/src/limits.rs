@@ -1,0 +1,32 @@
+//! Limits of the language, so that a rule's author cannot spend the memory, stack or time of those who compile
+//! and run it.
+
+/// Longest source of one condition or `let`, in bytes.
+pub const SOURCE_BYTES: usize = 64 * 1024;
+/// Most tokens in one source.
+pub const TOKENS: usize = 20_000;
+/// Deepest nesting of brackets.
+pub const DEPTH: usize = 64;
+/// Most operators of one kind in a row, such as `a.b.c` or `1 + 1 + 1`.
+pub const CHAIN: u16 = 1_000;
+/// Most `let` names, exceptions, grouping fields or shown fields of one rule, each.
+pub const PARTS: usize = 64;
+/// Longest title template, in bytes.
+pub const TITLE_BYTES: usize = 1_024;
+/// Memory of one compiled regular expression, in bytes.
+pub const REGEX_BYTES: usize = 1 << 20;
+/// Deepest nesting of macros such as `exists` in each other.
+pub const MACRO_DEPTH: u8 = 2;
+/// Most elements of a list that a macro visits; those beyond count as unknown.
+pub const LIST_ELEMENTS: usize = 1_024;
+/// Longest string that an operator or function derives, in bytes; a longer one is unknown.
+pub const DERIVED_BYTES: usize = 64 * 1024;
+/// Highest cost of one rule for one event, in steps of a byte.
+pub const COST: u64 = 1_000_000;
+/// Highest cost of one check for one resource, in steps of a byte. Resources are judged when they change, not a
+/// thousand times a second, and lists in lists are what they are made of.
+pub const CHECK_COST: u64 = 100_000_000;
+/// Most nodes of one rule once its `let` names are written out.
+pub const EXPANDED_NODES: u64 = 50_000;
+/// Most diagnostics for one rule; those beyond are not kept.
+pub const DIAGNOSTICS: usize = 50;
