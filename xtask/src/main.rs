@@ -22,12 +22,23 @@ use clap::{Parser, Subcommand};
 
 use cache::Places;
 
+const EXAMPLES: &str = "\
+Examples:
+  cargo xtask demo --keep                     see everything at work, and look around
+  cargo xtask test                            what CI runs
+  cargo xtask cluster up                      a Kubernetes for development
+  cargo xtask image --profile dev             images of what is in the checkout
+  cargo xtask cluster load-image FILE         run them: FILE is what `image` printed
+
+Everything that is built or downloaded goes to $YAGURA_CACHE, or to ~/.cache/yagura.";
+
 #[derive(Debug, Parser)]
 #[command(
     name = "cargo xtask",
     version,
     about = "Developer commands of Yagura",
-    propagate_version = true
+    propagate_version = true,
+    after_help = EXAMPLES
 )]
 struct Arguments {
     #[command(subcommand)]

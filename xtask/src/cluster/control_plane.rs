@@ -120,6 +120,17 @@ pub(crate) fn api_server(cluster: &Cluster) -> Result<()> {
         ])
         .arg(pki("kubelet-client-certificate", "apiserver-kubelet-client.crt"))
         .arg(pki("kubelet-client-key", "apiserver-kubelet-client.key"))
+        .arg(pki("requestheader-client-ca-file", "front-proxy-ca.crt"))
+        .arg(pki("proxy-client-cert-file", "front-proxy-client.crt"))
+        .arg(pki("proxy-client-key-file", "front-proxy-client.key"))
+        .args([
+            "--requestheader-allowed-names=front-proxy-client",
+            "--requestheader-username-headers=X-Remote-User",
+        ])
+        .args([
+            "--requestheader-group-headers=X-Remote-Group",
+            "--requestheader-extra-headers-prefix=X-Remote-Extra-",
+        ])
         // The node's name does not resolve.
         .arg("--kubelet-preferred-address-types=InternalIP")
         .args([pki("service-account-key-file", "service-accounts.pub")])

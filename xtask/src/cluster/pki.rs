@@ -1,4 +1,5 @@
-//! Certificates and kubeconfigs: one authority for the cluster, another for etcd, a key for service accounts.
+//! Certificates and kubeconfigs: authorities for the cluster, for etcd and for extensions of the API
+//! server, and a key for service accounts.
 
 use std::fs::OpenOptions;
 use std::io::Write as _;
@@ -78,6 +79,9 @@ const ETCD: &[Identity<'_>] = &[
     client("etcd-client", "kube-apiserver", None),
 ];
 
+/// By which the API server proves to an API server that extends it who is asking.
+const FRONT_PROXY: &[Identity<'_>] = &[client("front-proxy-client", "front-proxy-client", None)];
+
 /// Users that get a kubeconfig.
 const USERS: &[&str] = &[
     "kubelet",
@@ -105,6 +109,7 @@ pub(crate) fn write(layout: &Layout) -> Result<()> {
     for (file, name, identities) in [
         ("ca", "yagura-cluster", CLUSTER),
         ("etcd-ca", "yagura-etcd", ETCD),
+        ("front-proxy-ca", "yagura-front-proxy", FRONT_PROXY),
     ] {
         let authority = authority(name, serial)?;
         private(&layout.pki(&format!("{file}.crt")), &authority.pem())?;
