@@ -213,6 +213,10 @@ pub struct SecuritySignalStatus {
         extend("x-kubernetes-list-type" = "set")
     )]
     pub incomplete: Vec<String>,
+    /// The group's signal before this one, as `namespace/name`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 320))]
+    pub previous: Option<String>,
     /// The namespace it belongs to, when that namespace did not take it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 63))]

@@ -1,1 +1,137 @@
 //! The controller.
+//!
+//! Everything runs as a supervised task: the first that ends, ends the process, and what runs it
+//! (Kubernetes) starts it anew. Order at start: Lease, store, certificates, caches, serving; ready
+//! only then.
+
+#![forbid(unsafe_code)]
+
+pub mod args;
+pub mod budget;
+pub mod context;
+pub mod index;
+pub mod lease;
+pub mod metrics;
+pub mod signals;
+mod supervise;
+pub mod tls;
+
+use std::sync::Arc;
+
+use kube::{Client, Config};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+use yagura_store::signals::{Limits, SignalStore};
+use yagura_telemetry::admin::{Admin, AdminError};
+use yagura_telemetry::{Readiness, Registry};
+
+use args::{Args, StoreLocation};
+use budget::WriteBudget;
+use context::Context;
+use index::{Index, SharedIndex};
+use metrics::Metrics;
+use signals::Ledger;
+use supervise::{Supervisor, TaskError};
+
+/// Owner of the fields that the operator applies.
+pub const FIELD_MANAGER: &str = "yagura-operator";
+
+/// The operator ended and should not have.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// Neither a service account nor a kubeconfig leads to an API server.
+    #[error("cannot find the API server: no service account and no usable kubeconfig")]
+    Config(#[source] Box<kube::config::InferConfigError>),
+    /// The client cannot be made.
+    #[error("cannot make a client for the API server")]
+    Client(#[source] Box<kube::Error>),
+    /// Health and metrics are not served.
+    #[error(transparent)]
+    Admin(#[from] AdminError),
+    /// The store is not usable.
+    #[error("cannot open the signal store")]
+    Store(#[from] yagura_store::StoreError),
+    /// Certificates are not usable.
+    #[error("cannot set up certificates")]
+    Tls(#[from] tls::TlsError),
+    /// Signals of the process cannot be received.
+    #[error("cannot listen for termination")]
+    Terminate(#[source] std::io::Error),
+    /// A task ended.
+    #[error(transparent)]
+    Task(#[from] TaskError),
+}
+
+/// Runs until it is told to stop or a task ends.
+pub async fn run(args: Args) -> Result<(), RunError> {
+    let stop = CancellationToken::new();
+    let mut registry = Registry::default();
+    let metrics = Metrics::new(&mut registry);
+    let readiness = Readiness::default();
+    let lease_gate = readiness.gate("lease");
+    let store_gate = readiness.gate("store");
+    let mut tasks = Supervisor::new(stop.clone());
+    tasks.spawn("termination", terminated(stop.clone())?);
+    let admin = Admin::bind(args.admin_listen, Arc::new(registry), readiness.clone()).await?;
+    tasks.spawn("admin", admin.serve(stop.clone().cancelled_owned()));
+
+    let config = Config::infer()
+        .await
+        .map_err(|error| RunError::Config(Box::new(error)))?;
+    let client = Client::try_from(config).map_err(|error| RunError::Client(Box::new(error)))?;
+
+    let held = tokio::select! {
+        held = lease::acquire(&client, &args.namespace, &args.lease, &args.pod_name) => held,
+        ended = tasks.first_end() => return Ok(ended?),
+    };
+    let epoch = held.epoch();
+    let hold = held.hold(stop.clone().cancelled_owned());
+    tasks.spawn("lease", hold);
+    lease_gate.open();
+
+    let store = open_store(&args)?;
+    store_gate.open();
+    let context = Context {
+        signals: Ledger::new(store, &args.namespace, metrics.clone()),
+        identity: tls::establish(&client, &args).await?,
+        index: SharedIndex::new(Index::new(epoch)),
+        writes: WriteBudget::new(args.api_writes_per_second),
+        args: Arc::new(args),
+        client,
+        metrics,
+        readiness,
+        stop,
+    };
+    start(&mut tasks, &context);
+    Ok(tasks.first_end().await?)
+}
+
+/// Starts everything that works with the context. A task that must have caught up before agents
+/// are served takes a gate from `context.readiness` before its first await.
+fn start(_tasks: &mut Supervisor, context: &Context) {
+    info!(namespace = context.args.namespace, "the operator runs");
+}
+
+fn open_store(args: &Args) -> Result<SignalStore, yagura_store::StoreError> {
+    match &args.store {
+        StoreLocation::None => SignalStore::in_memory(Limits::default()),
+        StoreLocation::File(path) => SignalStore::open(path, &args.pod_name, Limits::default()),
+    }
+}
+
+/// Completes when the process is told to end, or the stop comes from elsewhere.
+fn terminated(
+    stop: CancellationToken,
+) -> Result<impl Future<Output = Result<(), std::convert::Infallible>>, RunError> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(RunError::Terminate)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(RunError::Terminate)?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => info!("told to terminate"),
+            _ = interrupt.recv() => info!("interrupted"),
+            () = stop.cancelled() => {}
+        }
+        Ok(())
+    })
+}

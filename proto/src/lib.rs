@@ -5,6 +5,9 @@
 
 #![forbid(unsafe_code)]
 
+pub mod content;
+pub mod convert;
+
 /// Messages and services of protocol version 1.
 #[expect(
     missing_docs,

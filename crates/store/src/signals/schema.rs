@@ -1,0 +1,106 @@
+//! Tables, and how an older file becomes current.
+
+use std::path::Path;
+
+use rusqlite::Connection;
+
+use super::StoreError;
+
+/// States of a signal as stored.
+pub(super) const OPEN: i64 = 0;
+pub(super) const ARCHIVED: i64 = 1;
+pub(super) const DELETED: i64 = 2;
+pub(super) const RESOLVED: i64 = 3;
+
+/// Each step leads from the schema of its index to the next.
+const STEPS: [&str; 1] = ["
+CREATE TABLE spool (
+    id TEXT PRIMARY KEY,
+    node TEXT NOT NULL,
+    -- Everything up to and including this sequence is durable.
+    watermark INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE signal (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    rule TEXT NOT NULL,
+    rule_name TEXT NOT NULL,
+    -- The full key of the group; the name carries only a hash.
+    key BLOB NOT NULL,
+    overflow INTEGER NOT NULL,
+    name TEXT NOT NULL UNIQUE,
+    namespace TEXT NOT NULL,
+    -- The namespace it belongs to when that one did not take it.
+    origin_namespace TEXT,
+    -- The record that opened the group.
+    anchor_spool TEXT NOT NULL,
+    anchor_sequence INTEGER NOT NULL,
+    previous INTEGER,
+    state INTEGER NOT NULL,
+    opened INTEGER NOT NULL,
+    first INTEGER NOT NULL,
+    last INTEGER NOT NULL,
+    count INTEGER NOT NULL,
+    restored INTEGER NOT NULL,
+    incomplete INTEGER NOT NULL,
+    resolved_at INTEGER,
+    detail BLOB NOT NULL,
+    -- Rises with every change, so that a write knows whether it is still the newest.
+    revision INTEGER NOT NULL,
+    writes INTEGER NOT NULL,
+    written_at INTEGER NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX signal_open ON signal (rule, key, overflow) WHERE state = 0;
+CREATE INDEX signal_group ON signal (rule, key, overflow, id);
+CREATE INDEX signal_place ON signal (rule, namespace) WHERE state = 0;
+
+CREATE TABLE sample (
+    signal INTEGER NOT NULL REFERENCES signal (id),
+    n INTEGER NOT NULL,
+    body BLOB NOT NULL,
+    PRIMARY KEY (signal, n)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE outbox (
+    signal INTEGER PRIMARY KEY REFERENCES signal (id),
+    opening INTEGER NOT NULL,
+    due INTEGER NOT NULL
+) STRICT;
+CREATE INDEX outbox_order ON outbox (opening DESC, due);
+"];
+
+/// Brings the file to the current schema, or refuses one of a later build.
+pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
+    let known = signed(STEPS.len() as u64);
+    let found: i64 = connection
+        .pragma_query_value(None, "user_version", |row| row.get(0))
+        .map_err(|source| StoreError::Open {
+            path: path.to_owned(),
+            source,
+        })?;
+    if found > known {
+        return Err(StoreError::Newer {
+            path: path.to_owned(),
+            found,
+            known,
+        });
+    }
+    let done = usize::try_from(found).unwrap_or(0);
+    for (index, step) in STEPS.iter().enumerate().skip(done) {
+        let transaction = connection.transaction()?;
+        transaction.execute_batch(step)?;
+        transaction.pragma_update(None, "user_version", signed(index as u64 + 1))?;
+        transaction.commit()?;
+    }
+    Ok(())
+}
+
+/// A stored number that never was negative.
+pub(super) fn unsigned(stored: i64) -> u64 {
+    u64::try_from(stored).unwrap_or(0)
+}
+
+/// A count as a column holds it; one beyond stays at the end of the range.
+pub(super) fn signed(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}

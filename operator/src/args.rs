@@ -1,0 +1,143 @@
+//! What the operator is told when it starts: flags, each also as an environment variable.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::Parser;
+use yagura_telemetry::LogFormat;
+
+/// Watches a cluster: serves policy to the node agents, turns what they report and what the
+/// posture checks find into SecuritySignals.
+#[derive(Clone, Debug, Parser)]
+#[command(
+    name = "yagura-operator",
+    version,
+    after_help = "Example, outside a cluster with the current kubeconfig:\n  \
+        yagura-operator --namespace yagura-system --pod-name dev --store none"
+)]
+pub struct Args {
+    /// Namespace the operator runs in; signals of nodes and of the cluster go there.
+    #[arg(long, env = "YAGURA_NAMESPACE")]
+    pub namespace: String,
+
+    /// Name of the operator's own pod; identifies the holder of the lease and of the store.
+    #[arg(long, env = "YAGURA_POD_NAME")]
+    pub pod_name: String,
+
+    /// File of the embedded store, or `none` to count in memory only (counts are then lower
+    /// bounds after a restart).
+    #[arg(long, env = "YAGURA_STORE", default_value = "none", value_parser = parse_store)]
+    pub store: StoreLocation,
+
+    /// Address on which agents connect (gRPC over TLS).
+    #[arg(long, env = "YAGURA_LISTEN", default_value = "[::]:8443")]
+    pub listen: SocketAddr,
+
+    /// Address on which the API server calls the admission webhook (HTTPS).
+    #[arg(long, env = "YAGURA_WEBHOOK_LISTEN", default_value = "[::]:9443")]
+    pub webhook_listen: SocketAddr,
+
+    /// Address of /healthz, /readyz and /metrics (plain HTTP).
+    #[arg(long, env = "YAGURA_ADMIN_LISTEN", default_value = "[::]:8080")]
+    pub admin_listen: SocketAddr,
+
+    /// Audience that agents' ServiceAccount tokens are made for.
+    #[arg(long, env = "YAGURA_AUDIENCE", default_value = "yagura-operator")]
+    pub audience: String,
+
+    /// ServiceAccount of the agents, in the operator's namespace.
+    #[arg(long, env = "YAGURA_AGENT_SERVICE_ACCOUNT", default_value = "yagura-agent")]
+    pub agent_service_account: String,
+
+    /// DaemonSet of the agents, in the operator's namespace.
+    #[arg(long, env = "YAGURA_AGENT_DAEMON_SET", default_value = "yagura-agent")]
+    pub agent_daemon_set: String,
+
+    /// Service through which agents and the API server reach the operator; names its certificate.
+    #[arg(long, env = "YAGURA_SERVICE", default_value = "yagura-operator")]
+    pub service: String,
+
+    /// Further DNS names or addresses for the operator's certificate, separated by commas.
+    #[arg(long, env = "YAGURA_TLS_NAMES", value_delimiter = ',')]
+    pub tls_names: Vec<String>,
+
+    /// Secret, created empty by the chart, that keeps the certificate authority's key.
+    #[arg(long, env = "YAGURA_CA_SECRET", default_value = "yagura-ca")]
+    pub ca_secret: String,
+
+    /// ConfigMap, created empty by the chart, that carries the trust bundle for the agents.
+    #[arg(long, env = "YAGURA_TRUST_BUNDLE", default_value = "yagura-trust-bundle")]
+    pub trust_bundle: String,
+
+    /// ValidatingWebhookConfiguration whose caBundle the operator fills; empty for none.
+    #[arg(long, env = "YAGURA_WEBHOOK_CONFIGURATION", default_value = "")]
+    pub webhook_configuration: String,
+
+    /// Lease that elects the one operator that writes.
+    #[arg(long, env = "YAGURA_LEASE", default_value = "yagura-operator")]
+    pub lease: String,
+
+    /// Writes to the API server per second, all together.
+    #[arg(long, env = "YAGURA_API_WRITES_PER_SECOND", default_value_t = 20,
+          value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub api_writes_per_second: u32,
+
+    /// Log lines as text or json.
+    #[arg(long, env = "YAGURA_LOG_FORMAT", default_value_t = LogFormat::Text)]
+    pub log_format: LogFormat,
+
+    /// Log level, or a list of target=level.
+    #[arg(long, env = "YAGURA_LOG", default_value = "info")]
+    pub log: String,
+}
+
+impl Args {
+    /// The username that an agent's token must belong to.
+    pub fn agent_username(&self) -> String {
+        format!(
+            "system:serviceaccount:{}:{}",
+            self.namespace, self.agent_service_account
+        )
+    }
+}
+
+/// Where the store is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StoreLocation {
+    /// In memory: lost when the operator ends.
+    None,
+    /// An SQLite file.
+    File(PathBuf),
+}
+
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "the signature of clap's value parsers"
+)]
+fn parse_store(text: &str) -> Result<StoreLocation, std::convert::Infallible> {
+    Ok(match text {
+        "none" => StoreLocation::None,
+        path => StoreLocation::File(PathBuf::from(path)),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory, Parser};
+
+    use super::{Args, StoreLocation};
+
+    #[test]
+    fn flags_are_consistent_and_have_working_defaults() {
+        Args::command().debug_assert();
+        let args = Args::parse_from(["x", "--namespace", "sec", "--pod-name", "p"]);
+        assert_eq!(args.store, StoreLocation::None);
+        assert_eq!(args.agent_username(), "system:serviceaccount:sec:yagura-agent");
+    }
+
+    #[test]
+    fn the_write_budget_is_bounded() {
+        let flags = ["x", "--namespace", "s", "--pod-name", "p", "--api-writes-per-second", "0"];
+        assert!(Args::try_parse_from(flags).is_err());
+    }
+}

@@ -1,0 +1,217 @@
+//! Which rules run on which node: one list per class of node, addressed by its content.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+
+use kube::core::{Selector, SelectorExt};
+use tokio::sync::watch;
+use yagura_event::Severity;
+use yagura_proto::content;
+use yagura_proto::v1::RuleBody;
+
+/// What a signal says about the rule that raised it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RuleMeta {
+    /// Kind of the custom resource.
+    pub kind: &'static str,
+    /// Its uid.
+    pub uid: String,
+    /// Its name.
+    pub name: String,
+    /// Its generation.
+    pub generation: i64,
+    /// How urgent its signals are.
+    pub severity: Severity,
+    /// What it watches, such as `workload`.
+    pub source: String,
+    /// Its title, without interpolation.
+    pub title: String,
+    /// What it is for, in Markdown.
+    pub description: String,
+    /// What to do when it matches, in Markdown.
+    pub remediation: String,
+    /// ATT&CK (tactic, technique); a technique may be missing.
+    pub attack: Vec<(String, Option<String>)>,
+}
+
+/// A rule that compiled and is enabled.
+#[derive(Clone, Debug)]
+pub struct ServedRule {
+    /// For its signals.
+    pub meta: Arc<RuleMeta>,
+    /// What agents get, sealed by [`content::seal`].
+    pub body: Arc<RuleBody>,
+    /// The nodes that it runs on.
+    pub nodes: Selector,
+}
+
+/// The rules of a class of nodes.
+#[derive(Clone, Debug, Default)]
+pub struct PolicySnapshot {
+    /// Hash of the sorted (uid, hash) pairs.
+    pub revision: String,
+    /// Transitions of the operator's lease when the list was made.
+    pub epoch: u64,
+    /// Rises with every list of an epoch.
+    pub n: u64,
+    /// Sorted by uid.
+    pub rules: Vec<Arc<RuleBody>>,
+}
+
+/// Rules that were served lately and are no longer: what they matched before may still be on its
+/// way from an agent's spool.
+const MAX_RETIRED: usize = 1_000;
+
+/// Rules, nodes and the list of each node. Pure: time, network and API are elsewhere.
+#[derive(Debug, Default)]
+pub struct Policy {
+    epoch: u64,
+    n: u64,
+    rules: BTreeMap<String, ServedRule>,
+    retired: VecDeque<ServedRule>,
+    nodes: HashMap<String, PolicyNode>,
+}
+
+#[derive(Debug)]
+struct PolicyNode {
+    labels: BTreeMap<String, String>,
+    list: watch::Sender<Arc<PolicySnapshot>>,
+}
+
+impl Policy {
+    /// An index for lists of this epoch.
+    pub fn new(epoch: u64) -> Self {
+        Self {
+            epoch,
+            ..Self::default()
+        }
+    }
+
+    /// Adds or replaces a rule, by uid. Nodes see the new list at once.
+    pub fn apply_rule(&mut self, rule: ServedRule) {
+        let uid = rule.meta.uid.clone();
+        let before = self.rules.insert(uid, rule);
+        let changed = before.as_ref().is_none_or(|before| {
+            let now = &self.rules[&before.meta.uid];
+            before.body.hash != now.body.hash || before.nodes != now.nodes
+        });
+        if let Some(before) = before
+            && changed
+        {
+            self.retire(before);
+        }
+        if changed {
+            self.rebuild();
+        }
+    }
+
+    /// Takes a rule away: deleted, disabled, or it does not compile any more.
+    pub fn delete_rule(&mut self, uid: &str) {
+        if let Some(rule) = self.rules.remove(uid) {
+            self.retire(rule);
+            self.rebuild();
+        }
+    }
+
+    /// Learns of a node or its new labels.
+    pub fn apply_node(&mut self, name: &str, labels: BTreeMap<String, String>) {
+        match self.nodes.get_mut(name) {
+            Some(node) if node.labels == labels => return,
+            Some(node) => node.labels = labels,
+            None => {
+                let (list, _) = watch::channel(Arc::default());
+                self.nodes.insert(name.to_owned(), PolicyNode { labels, list });
+            }
+        }
+        self.rebuild();
+    }
+
+    /// Forgets a node.
+    pub fn delete_node(&mut self, name: &str) {
+        self.nodes.remove(name);
+    }
+
+    /// The list of a node as it changes; none while the node is not known.
+    pub fn watch(&self, node: &str) -> Option<watch::Receiver<Arc<PolicySnapshot>>> {
+        Some(self.nodes.get(node)?.list.subscribe())
+    }
+
+    /// What a node's report of rule `uid` refers to: none when that rule is not and was not
+    /// lately served to the node.
+    pub fn rule_of_node(&self, node: &str, uid: &str) -> Option<&Arc<RuleMeta>> {
+        let labels = &self.nodes.get(node)?.labels;
+        self.rules
+            .get(uid)
+            .into_iter()
+            .chain(self.retired.iter().rev().filter(|rule| rule.meta.uid == uid))
+            .find(|rule| rule.nodes.matches(labels))
+            .map(|rule| &rule.meta)
+    }
+
+    /// The nodes that a served rule should run on.
+    pub fn nodes_of_rule(&self, uid: &str) -> Vec<&str> {
+        let Some(rule) = self.rules.get(uid) else {
+            return Vec::new();
+        };
+        let mut names: Vec<&str> = self
+            .nodes
+            .iter()
+            .filter(|(_, node)| rule.nodes.matches(&node.labels))
+            .map(|(name, _)| name.as_str())
+            .collect();
+        names.sort_unstable();
+        names
+    }
+
+    /// The content hash of a served rule.
+    pub fn hash_of_rule(&self, uid: &str) -> Option<&str> {
+        Some(&self.rules.get(uid)?.body.hash)
+    }
+
+    /// The revision that a node should run.
+    pub fn revision_of_node(&self, node: &str) -> Option<String> {
+        Some(self.nodes.get(node)?.list.borrow().revision.clone())
+    }
+
+    fn retire(&mut self, rule: ServedRule) {
+        if self.retired.len() == MAX_RETIRED {
+            self.retired.pop_front();
+        }
+        self.retired.push_back(rule);
+    }
+
+    /// Makes the list of every class anew and hands it to the nodes whose list changed.
+    fn rebuild(&mut self) {
+        let mut classes: HashMap<Vec<&str>, Arc<PolicySnapshot>> = HashMap::new();
+        for node in self.nodes.values() {
+            let class: Vec<&str> = self
+                .rules
+                .iter()
+                .filter(|(_, rule)| rule.nodes.matches(&node.labels))
+                .map(|(uid, _)| uid.as_str())
+                .collect();
+            let snapshot = classes.entry(class).or_insert_with_key(|uids| {
+                let rules: Vec<Arc<RuleBody>> = uids
+                    .iter()
+                    .map(|uid| Arc::clone(&self.rules[*uid].body))
+                    .collect();
+                self.n += 1;
+                Arc::new(PolicySnapshot {
+                    revision: content::revision(
+                        rules.iter().map(|rule| (&*rule.uid, &*rule.hash)),
+                    ),
+                    epoch: self.epoch,
+                    n: self.n,
+                    rules,
+                })
+            });
+            node.list.send_if_modified(|list| {
+                let changed = list.revision != snapshot.revision;
+                if changed {
+                    *list = Arc::clone(snapshot);
+                }
+                changed
+            });
+        }
+    }
+}
