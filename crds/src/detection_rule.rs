@@ -1,6 +1,9 @@
 //! `DetectionRule`: what acts of processes are worth a person's attention.
 
-#![expect(unreachable_pub, reason = "the schema's derive repeats the struct inside a function")]
+#![expect(
+    unreachable_pub,
+    reason = "the schema's derive repeats the struct inside a function"
+)]
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, LabelSelector, Time};
 use kube::{CustomResource, KubeSchema};
@@ -198,8 +201,8 @@ pub struct SignalTemplate {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 512))]
     pub title: Option<String>,
-    /// Fields whose values matches must share to count into the same signal, beside node,
-    /// container and pod, which always count. Left out: those alone.
+    /// Fields whose values matches must share, beside the node, to count into the same signal. Left
+    /// out: all matches of a node are one signal.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(
         length(max = 8),
@@ -237,7 +240,7 @@ pub struct RuleTest {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RuleExpectation {
-    /// How many of the events match.
+    /// How many signals they make.
     #[schemars(range(min = 0, max = 32))]
     pub signals: u32,
 }

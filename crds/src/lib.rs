@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 pub mod attack;
+pub mod convert;
 pub mod detection_rule;
 pub mod generate;
 pub mod node_sensor;
@@ -15,6 +16,7 @@ pub mod posture_framework;
 pub mod security_signal;
 pub mod selector;
 pub mod severity;
+pub mod source;
 pub mod test_value;
 
 pub use attack::Attack;

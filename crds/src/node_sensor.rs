@@ -1,6 +1,9 @@
 //! `NodeSensor`: what runs on a node.
 
-#![expect(unreachable_pub, reason = "the schema's derive repeats the struct inside a function")]
+#![expect(
+    unreachable_pub,
+    reason = "the schema's derive repeats the struct inside a function"
+)]
 #![expect(clippy::duplicated_attributes, reason = "printer columns share their types")]
 
 use std::collections::BTreeMap;

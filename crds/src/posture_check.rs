@@ -1,6 +1,9 @@
 //! `PostureCheck`: how one type of resource should be configured.
 
-#![expect(unreachable_pub, reason = "the schema's derive repeats the struct inside a function")]
+#![expect(
+    unreachable_pub,
+    reason = "the schema's derive repeats the struct inside a function"
+)]
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
@@ -67,7 +70,7 @@ pub struct PostureCheckSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 65536))]
     pub pass: Option<String>,
-    /// Paths below `resource` whose values are shown with a resource that fails.
+    /// Expressions of the rule language whose values are shown with a resource that fails.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(
         length(max = 16),

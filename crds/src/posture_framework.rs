@@ -1,6 +1,9 @@
 //! `PostureFramework`: requirements and controls, each proven by checks.
 
-#![expect(unreachable_pub, reason = "the schema's derive repeats the struct inside a function")]
+#![expect(
+    unreachable_pub,
+    reason = "the schema's derive repeats the struct inside a function"
+)]
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};

@@ -7,7 +7,7 @@ mod position;
 mod render;
 
 pub use code::{CATALOGUE, Code, Entry};
-pub use position::{LineStart, Origin, Position};
+pub use position::{Origin, Piece, Position};
 pub use render::render;
 
 /// A range of bytes in a source.

@@ -33,7 +33,7 @@ pub mod template;
 pub use compile::{
     Check, Compiled, CompiledCheck, CompiledExpression, Rule, compile, compile_check, compile_expression,
 };
-pub use diagnostic::{CATALOGUE, Code, Diagnostic, Level, LineStart, Origin, Part, Position, Span, render};
+pub use diagnostic::{CATALOGUE, Code, Diagnostic, Level, Origin, Part, Piece, Position, Span, render};
 pub use expr::{Expr, ExprId, Program};
 pub use function::{FunctionDoc, functions};
 pub use lists::Lists;

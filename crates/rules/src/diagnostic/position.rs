@@ -26,53 +26,45 @@ impl Position {
     }
 }
 
-/// Where a line of the text begins in the file that holds it.
+/// From `offset` bytes into the text on, its characters stand one after the other in the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LineStart {
-    /// Line in the file, from 1.
-    pub line: u32,
-    /// Column in the file, from 1.
-    pub column: u32,
+pub struct Piece {
+    /// First byte of the piece in the text.
+    pub offset: u32,
+    /// Where that byte stands in the file.
+    pub position: Position,
 }
 
-/// Where a text stands in a file: for a block scalar of YAML, one entry a line.
+/// Where a text stands in a file. A block scalar of YAML is one piece a line; folding and escapes make more.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Origin {
-    /// Where each line of the text begins; lines beyond the last follow it directly.
-    pub lines: Vec<LineStart>,
+    /// The pieces by rising offset; lines beyond the last piece follow it directly, in the same column.
+    pub pieces: Vec<Piece>,
 }
 
 impl Origin {
     /// A text that begins at one place and has one line, or further lines that begin in the same column.
     pub fn at(line: u32, column: u32) -> Self {
         Self {
-            lines: vec![LineStart { line, column }],
+            pieces: vec![Piece {
+                offset: 0,
+                position: Position { line, column },
+            }],
         }
     }
 
     /// The place in the file of the byte at `offset` in `text`.
     pub fn locate(&self, text: &str, offset: u32) -> Position {
-        let within = Position::of(text, offset);
-        let index = within.line as usize - 1;
-        let start = match (self.lines.get(index), self.lines.last()) {
-            (Some(start), _) => *start,
-            (None, Some(last)) => {
-                let beyond = index + 1 - self.lines.len();
-                LineStart {
-                    line: last
-                        .line
-                        .saturating_add(u32::try_from(beyond).unwrap_or(u32::MAX)),
-                    column: last.column,
-                }
-            }
-            (None, None) => LineStart {
-                line: within.line,
-                column: 1,
-            },
+        let index = self.pieces.partition_point(|piece| piece.offset <= offset);
+        let Some(piece) = index.checked_sub(1).and_then(|index| self.pieces.get(index)) else {
+            return Position::of(text, offset);
         };
+        let start = piece.offset as usize;
+        let rest = text.get(start..).unwrap_or_default();
+        let within = Position::of(rest, offset - piece.offset);
         Position {
-            line: start.line,
-            column: start.column.saturating_add(within.column - 1),
+            line: piece.position.line.saturating_add(within.line - 1),
+            column: piece.position.column.saturating_add(within.column - 1),
         }
     }
 }
@@ -91,21 +83,18 @@ mod tests {
     }
 
     #[test]
-    fn a_block_scalar_shifts_each_line() {
-        let origin = Origin {
-            lines: vec![
-                LineStart { line: 12, column: 5 },
-                LineStart { line: 13, column: 5 },
-            ],
+    fn each_piece_has_a_place_of_its_own() {
+        let piece = |offset, line, column| Piece {
+            offset,
+            position: Position { line, column },
         };
-        assert_eq!(origin.locate("one\ntwo", 4), Position { line: 13, column: 5 });
-        assert_eq!(
-            origin.locate("one\ntwo\nsix", 9),
-            Position { line: 14, column: 6 }
-        );
-        assert_eq!(
-            Origin::default().locate("one\ntwo", 5),
-            Position { line: 2, column: 2 }
-        );
+        let origin = Origin {
+            pieces: vec![piece(0, 12, 5), piece(4, 14, 3)],
+        };
+        let text = "one two\nthree";
+        assert_eq!(origin.locate(text, 2), Position { line: 12, column: 7 });
+        assert_eq!(origin.locate(text, 5), Position { line: 14, column: 4 });
+        assert_eq!(origin.locate(text, 8), Position { line: 15, column: 3 });
+        assert_eq!(Origin::default().locate(text, 8), Position { line: 2, column: 1 });
     }
 }

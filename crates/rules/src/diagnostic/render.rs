@@ -71,9 +71,7 @@ mod tests {
     #[test]
     fn the_place_is_shown_and_marked() {
         let text = "true &&\n  process.nmae == \"sh\"";
-        let origin = Origin {
-            lines: vec![super::super::LineStart { line: 7, column: 5 }],
-        };
+        let origin = Origin::at(7, 5);
         assert_eq!(
             render(&diagnostic(10, 22), "rule.yaml", text, &origin),
             "error[Y0021]: unknown field process.nmae\n \

@@ -1,0 +1,269 @@
+//! From custom resources to what the compiler takes, and from the domain to what signals show.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement, Time};
+use yagura_event::{Timestamp, Tree};
+use yagura_rules::source::{
+    CheckSource, CheckTest, ExceptionSource, Expected, LetSource, Requirement, RuleSource, RuleTest,
+    Selector, SelectorOp, SignalSource, Target, WhereSource,
+};
+
+use crate::posture_check::{CheckResult, Mode};
+use crate::{DetectionRule, PostureCheck, detection_rule};
+
+/// A part of an object that the API server's schema would not have let through.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConvertError {
+    /// A selector's operator.
+    #[error("{field}: unknown operator {operator:?}; use In, NotIn, Exists or DoesNotExist")]
+    UnknownOperator {
+        /// Path of the selector.
+        field: &'static str,
+        /// What stands there.
+        operator: String,
+    },
+    /// An automated check without a condition.
+    #[error("spec.pass: missing; an automated check needs it")]
+    NoPass,
+    /// A manual check without words on what to do.
+    #[error("spec.instructions: missing; a manual check needs them")]
+    NoInstructions,
+}
+
+/// The rule as the compiler takes it, tests included.
+pub fn rule_source(rule: &DetectionRule) -> Result<RuleSource, ConvertError> {
+    let spec = &rule.spec;
+    Ok(RuleSource {
+        name: rule.metadata.name.clone().unwrap_or_default(),
+        uid: rule.metadata.uid.clone().unwrap_or_default(),
+        source: spec.source.as_str().to_owned(),
+        severity: spec.severity.into(),
+        title: spec.title.clone(),
+        description: spec.description.clone(),
+        where_: spec
+            .scope
+            .as_ref()
+            .map(where_source)
+            .transpose()?
+            .unwrap_or_default(),
+        lets: spec
+            .definitions
+            .iter()
+            .map(|definition| LetSource {
+                name: definition.name.clone(),
+                value: definition.value.clone(),
+            })
+            .collect(),
+        condition: spec.condition.clone(),
+        exceptions: spec
+            .exceptions
+            .iter()
+            .map(|exception| ExceptionSource {
+                name: exception.name.clone(),
+                condition: exception.condition.clone(),
+                expires: exception.expires.as_ref().map(|time| time.0.as_second()),
+            })
+            .collect(),
+        signal: SignalSource {
+            title: spec.signal.title.clone().unwrap_or_default(),
+            group_by: spec.signal.group_by.clone(),
+            fields: spec.signal.fields.clone(),
+        },
+        tests: spec
+            .tests
+            .iter()
+            .map(|test| RuleTest {
+                name: test.name.clone(),
+                events: test.events.iter().map(crate::TestValue::to_tree).collect(),
+                signals: u64::from(test.expect.signals),
+            })
+            .collect(),
+    })
+}
+
+fn where_source(scope: &detection_rule::Where) -> Result<WhereSource, ConvertError> {
+    // Nodes are selected by whoever hands out rules.
+    let detection_rule::Where {
+        target,
+        node_selector: _,
+        namespace_selector,
+        pod_selector,
+    } = scope;
+    let selector = |selector: &Option<LabelSelector>, field| {
+        selector
+            .as_ref()
+            .map(|selector| selector_source(selector, field))
+            .transpose()
+    };
+    Ok(WhereSource {
+        target: match target {
+            detection_rule::Target::Any => Target::Any,
+            detection_rule::Target::Host => Target::Host,
+            detection_rule::Target::Container => Target::Container,
+        },
+        namespaces: selector(namespace_selector, "spec.where.namespaceSelector")?,
+        pods: selector(pod_selector, "spec.where.podSelector")?,
+    })
+}
+
+fn selector_source(selector: &LabelSelector, field: &'static str) -> Result<Selector, ConvertError> {
+    let requirement = |requirement: &LabelSelectorRequirement| {
+        Ok(Requirement {
+            key: requirement.key.clone(),
+            operator: match requirement.operator.as_str() {
+                "In" => SelectorOp::In,
+                "NotIn" => SelectorOp::NotIn,
+                "Exists" => SelectorOp::Exists,
+                "DoesNotExist" => SelectorOp::DoesNotExist,
+                other => {
+                    return Err(ConvertError::UnknownOperator {
+                        field,
+                        operator: other.to_owned(),
+                    });
+                }
+            },
+            values: requirement.values.clone().unwrap_or_default(),
+        })
+    };
+    Ok(Selector {
+        labels: selector.match_labels.clone().unwrap_or_default(),
+        requirements: selector
+            .match_expressions
+            .iter()
+            .flatten()
+            .map(requirement)
+            .collect::<Result<_, _>>()?,
+    })
+}
+
+/// The check as the compiler takes it, tests included; `None` for a manual one, which nothing
+/// evaluates.
+pub fn check_source(check: &PostureCheck) -> Result<Option<CheckSource>, ConvertError> {
+    let spec = &check.spec;
+    if spec.mode == Mode::Manual {
+        return if spec.instructions.is_some() {
+            Ok(None)
+        } else {
+            Err(ConvertError::NoInstructions)
+        };
+    }
+    let name = check.metadata.name.as_deref().unwrap_or_default();
+    let pass = spec.pass.as_deref().ok_or(ConvertError::NoPass)?;
+    Ok(Some(CheckSource {
+        severity: spec.severity.into(),
+        applies_when: spec.applies_when.clone(),
+        evidence: spec.evidence.clone(),
+        tests: spec
+            .tests
+            .iter()
+            .map(|test| CheckTest {
+                name: test.name.clone(),
+                resource: test.resource.to_tree(),
+                expect: match test.expect.status {
+                    CheckResult::Pass => Expected::Pass,
+                    CheckResult::Fail => Expected::Fail,
+                    CheckResult::Error => Expected::Error,
+                    CheckResult::NotApplicable => Expected::NotApplicable,
+                },
+            })
+            .collect(),
+        ..CheckSource::new(name, spec.resource.as_str(), pass)
+    }))
+}
+
+/// A point in time as Kubernetes writes it, to the second.
+pub fn time(at: Timestamp) -> Time {
+    let seconds = at.0.div_euclid(1_000_000_000);
+    Time(jiff::Timestamp::from_second(seconds).unwrap_or(jiff::Timestamp::UNIX_EPOCH))
+}
+
+/// A value as JSON: bytes that are no text, and control characters, are escaped; what could not be
+/// learned says so.
+pub fn json(tree: &Tree) -> serde_json::Value {
+    match tree {
+        Tree::Null => serde_json::Value::Null,
+        Tree::Unknown => serde_json::json!({ crate::test_value::UNKNOWN: true }),
+        Tree::Bool(value) => (*value).into(),
+        Tree::Int(value) => (*value).into(),
+        Tree::Uint(value) => (*value).into(),
+        Tree::Double(value) => (*value).into(),
+        Tree::Text(text) => text.to_string().into(),
+        Tree::List(items) => items.iter().map(json).collect(),
+        Tree::Map(pairs) => serde_json::Value::Object(
+            pairs
+                .iter()
+                .map(|(key, value)| (key.to_string(), json(value)))
+                .collect(),
+        ),
+    }
+}
+
+/// A value as one line of text, as signals show group keys and evidence.
+pub fn text(tree: &Tree) -> String {
+    match tree {
+        Tree::Text(text) => text.to_string(),
+        Tree::Unknown => "unknown".to_owned(),
+        other => json(other).to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rule_reaches_the_compiler_whole() {
+        let rule: DetectionRule = serde_json::from_value(serde_json::json!({
+            "apiVersion": "yagura.dev/v1alpha1", "kind": "DetectionRule",
+            "metadata": {"name": "a", "uid": "u"},
+            "spec": {
+                "title": "t", "severity": "high", "condition": "c",
+                "where": {"target": "container", "nodeSelector": {"matchLabels": {"n": "1"}},
+                    "podSelector": {"matchExpressions": [{"key": "k", "operator": "NotIn", "values": ["v"]}]}},
+                "let": [{"name": "l", "value": "v"}],
+                "exceptions": [{"name": "e", "condition": "x", "reason": "r", "expires": "1970-01-01T00:01:00Z"}],
+                "signal": {"title": "s", "groupBy": ["g"], "fields": ["f"]},
+                "tests": [{"name": "n", "events": [{"kind": "process.exec"}], "expect": {"signals": 1}}],
+            },
+        }))
+        .unwrap();
+        let source = rule_source(&rule).unwrap();
+        assert_eq!(
+            (source.name.as_str(), source.uid.as_str(), source.source.as_str()),
+            ("a", "u", "workload")
+        );
+        assert_eq!(source.where_.target, Target::Container);
+        assert_eq!(source.where_.namespaces, None);
+        assert_eq!(
+            source.where_.pods.unwrap().requirements[0].operator,
+            SelectorOp::NotIn
+        );
+        assert_eq!(
+            source.lets[0],
+            LetSource {
+                name: "l".into(),
+                value: "v".into()
+            }
+        );
+        assert_eq!(source.exceptions[0].expires, Some(60));
+        assert_eq!(source.signal.group_by, ["g"]);
+        assert_eq!(
+            source.tests[0].events[0].at("kind"),
+            Some(&Tree::from("process.exec"))
+        );
+        assert!(rule.spec.enabled);
+    }
+
+    #[test]
+    fn hostile_values_are_shown_escaped() {
+        let tree = Tree::map([
+            ("a\n".into(), Tree::Text((&b"\xff\x1b"[..]).into())),
+            ("b".into(), Tree::List(vec![Tree::Unknown, Tree::Uint(u64::MAX)])),
+        ]);
+        assert_eq!(
+            json(&tree),
+            serde_json::json!({"a\\n": "\\xff\\x1b", "b": [{"$unknown": true}, u64::MAX]})
+        );
+        assert_eq!(text(&Tree::Bool(true)), "true");
+        assert_eq!(time(Timestamp(1_500_000_000)).0.as_second(), 1);
+    }
+}
