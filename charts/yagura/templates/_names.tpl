@@ -42,7 +42,5 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{ include "yagura.operator" . | upper | replace "-" "_" }}
 {{- end -}}
 
-{{- /* The audience of the agents' tokens: a token for one release is none for another. */ -}}
-{{- define "yagura.audience" -}}
-{{ include "yagura.operator" . }}.{{ .Release.Namespace }}.svc
-{{- end -}}
+{{- /* The audience of the agents' tokens. */ -}}
+{{- define "yagura.audience" -}}{{ include "yagura.operator" . }}{{- end -}}

@@ -1,0 +1,333 @@
+//! What the chart renders: least privilege, and nothing that takes from people what is theirs. Needs Helm
+//! (`YAGURA_HELM`, or `helm` on the path), no cluster.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::{Value, json};
+
+const NAMESPACE: &str = "yagura-system";
+
+fn run(arguments: &[&str]) -> Output {
+    let program = std::env::var_os("YAGURA_HELM").unwrap_or_else(|| "helm".into());
+    let chart = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .with_file_name("charts")
+        .join("yagura");
+    let (command, options) = arguments.split_first().unwrap();
+    let mut helm = Command::new(&program);
+    helm.arg(command);
+    if *command != "lint" {
+        helm.args(["yagura", "--namespace", NAMESPACE]);
+    }
+    helm.arg(chart).args(options);
+    helm.output()
+        .unwrap_or_else(|error| panic!("cannot run {}: {error}; set YAGURA_HELM", program.display()))
+}
+
+/// The objects that the chart renders with these values.
+fn render(settings: &[&str]) -> Vec<Value> {
+    let mut arguments = vec!["template"];
+    for setting in settings {
+        arguments.extend(["--set", setting]);
+    }
+    let output = run(&arguments);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{errors}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    let objects: Vec<Value> = serde_saphyr::from_multiple(&text).unwrap();
+    objects.into_iter().filter(|object| !object.is_null()).collect()
+}
+
+fn find<'a>(objects: &'a [Value], kind: &str, name: &str) -> &'a Value {
+    let mut found = objects
+        .iter()
+        .filter(|object| object["kind"] == kind && object["metadata"]["name"] == name);
+    let object = found.next().unwrap_or_else(|| panic!("there is no {kind} {name}"));
+    assert!(found.next().is_none(), "{kind} {name} is there twice");
+    object
+}
+
+fn pod(workload: &Value) -> &Value {
+    &workload["spec"]["template"]["spec"]
+}
+
+fn list(value: &Value) -> impl Iterator<Item = &Value> {
+    value.as_array().into_iter().flatten()
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap()
+}
+
+fn only_container(workload: &Value) -> &Value {
+    assert_eq!(list(&pod(workload)["containers"]).count(), 1);
+    assert!(pod(workload)["initContainers"].is_null());
+    &pod(workload)["containers"][0]
+}
+
+/// The value of an argument of the only container.
+fn option<'a>(workload: &'a Value, name: &str) -> &'a str {
+    let prefix = format!("--{name}=");
+    list(&only_container(workload)["args"])
+        .find_map(|argument| text(argument).strip_prefix(&prefix))
+        .unwrap_or_else(|| panic!("there is no {prefix}"))
+}
+
+fn shares_nothing_with_its_node(workload: &Value) {
+    for member in ["hostPID", "hostIPC", "hostNetwork"] {
+        assert!(pod(workload)[member].is_null(), "{member}");
+    }
+    assert_eq!(pod(workload)["securityContext"]["seccompProfile"]["type"], "RuntimeDefault");
+    assert!(only_container(workload)["resources"]["limits"]["memory"].is_string());
+}
+
+#[test]
+fn lint_finds_nothing() {
+    let output = run(&["lint", "--strict"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+}
+
+#[test]
+fn the_operator_has_no_privilege() {
+    let objects = render(&[]);
+    let operator = find(&objects, "Deployment", "yagura-operator");
+    assert_eq!(operator["spec"]["replicas"], 1);
+    assert_eq!(operator["spec"]["strategy"], json!({"type": "Recreate"}));
+    shares_nothing_with_its_node(operator);
+    assert_eq!(pod(operator)["securityContext"]["runAsNonRoot"], true);
+    assert!(pod(operator)["securityContext"]["runAsUser"].as_i64() > Some(0));
+    let container = only_container(operator);
+    assert_eq!(
+        container["securityContext"],
+        json!({
+            "allowPrivilegeEscalation": false,
+            "readOnlyRootFilesystem": true,
+            "capabilities": {"drop": ["ALL"]},
+        })
+    );
+    assert!(container["livenessProbe"].is_object() && container["readinessProbe"].is_object());
+}
+
+#[test]
+fn the_agent_has_single_capabilities_and_the_node_read_only() {
+    let objects = render(&[]);
+    let agent = find(&objects, "DaemonSet", "yagura-agent");
+    shares_nothing_with_its_node(agent);
+    let container = only_container(agent);
+    let context = &container["securityContext"];
+    assert!(context["privileged"].is_null());
+    assert_eq!(context["allowPrivilegeEscalation"], false);
+    assert_eq!(context["readOnlyRootFilesystem"], true);
+    assert_eq!(
+        context["capabilities"],
+        json!({"drop": ["ALL"], "add": ["BPF", "PERFMON", "SYS_PTRACE", "DAC_READ_SEARCH"]})
+    );
+    assert!(container["ports"].is_null(), "an agent listens nowhere");
+
+    let of_the_node: BTreeSet<&str> = list(&pod(agent)["volumes"])
+        .filter(|volume| volume["hostPath"].is_object())
+        .map(|volume| text(&volume["name"]))
+        .collect();
+    let writable: BTreeSet<&str> = list(&container["volumeMounts"])
+        .filter(|mount| mount["readOnly"] != true)
+        .map(|mount| text(&mount["name"]))
+        .filter(|name| of_the_node.contains(name))
+        .collect();
+    assert_eq!(writable, BTreeSet::from(["bpffs", "state"]));
+    assert!(list(&pod(agent)["volumes"]).all(|volume| volume["hostPath"]["path"] != "/"));
+}
+
+#[test]
+fn privileges_beyond_that_take_a_value() {
+    let objects = render(&["agent.sysResource=true"]);
+    let context = &only_container(find(&objects, "DaemonSet", "yagura-agent"))["securityContext"];
+    let last = list(&context["capabilities"]["add"]).last();
+    assert_eq!(last, Some(&json!("SYS_RESOURCE")));
+    assert!(context["privileged"].is_null());
+
+    let objects = render(&["agent.privileged=true"]);
+    let context = &only_container(find(&objects, "DaemonSet", "yagura-agent"))["securityContext"];
+    assert_eq!(context["privileged"], true);
+}
+
+#[test]
+fn an_agent_has_nothing_to_ask_the_api_server_for() {
+    let objects = render(&[]);
+    let agent = find(&objects, "DaemonSet", "yagura-agent");
+    assert_eq!(pod(agent)["serviceAccountName"], "yagura-agent");
+    assert_eq!(pod(agent)["automountServiceAccountToken"], false);
+    let account = find(&objects, "ServiceAccount", "yagura-agent");
+    assert_eq!(account["automountServiceAccountToken"], false);
+    for object in &objects {
+        for subject in list(&object["subjects"]) {
+            assert_eq!(subject["kind"], "ServiceAccount", "{object}");
+            assert_ne!(subject["name"], "yagura-agent", "{object}");
+        }
+    }
+    let tokens: Vec<&Value> = list(&pod(agent)["volumes"])
+        .flat_map(|volume| list(&volume["projected"]["sources"]))
+        .collect();
+    assert_eq!(tokens.len(), 1);
+    let operator = find(&objects, "Deployment", "yagura-operator");
+    assert_eq!(tokens[0]["serviceAccountToken"]["audience"], option(operator, "audience"));
+}
+
+#[test]
+fn the_operator_may_do_what_it_does_and_no_more() {
+    let objects = render(&[]);
+    let mut granted = BTreeSet::new();
+    for kind in ["ClusterRole", "Role"] {
+        for rule in list(&find(&objects, kind, "yagura-operator")["rules"]) {
+            assert!(rule["nonResourceURLs"].is_null(), "{rule}");
+            let names: Vec<&str> = list(&rule["resourceNames"]).map(text).collect();
+            let verbs: Vec<&str> = list(&rule["verbs"]).map(text).collect();
+            for resource in list(&rule["resources"]).map(text) {
+                let name = names.join(" ");
+                granted.insert(format!("{kind} {resource} [{name}]: {}", verbs.join(" ")));
+            }
+        }
+    }
+    let expected = [
+        "ClusterRole detectionrules []: get list watch",
+        "ClusterRole posturechecks []: get list watch",
+        "ClusterRole postureframeworks []: get list watch",
+        "ClusterRole detectionrules/status []: get patch update",
+        "ClusterRole posturechecks/status []: get patch update",
+        "ClusterRole postureframeworks/status []: get patch update",
+        "ClusterRole securitysignals []: get list watch create patch update delete",
+        "ClusterRole nodesensors []: get list watch create patch update delete",
+        "ClusterRole securitysignals/status []: get patch update",
+        "ClusterRole nodesensors/status []: get patch update",
+        "ClusterRole pods []: get list watch",
+        "ClusterRole namespaces []: get list watch",
+        "ClusterRole nodes []: get list watch",
+        "ClusterRole roles []: get list watch",
+        "ClusterRole clusterroles []: get list watch",
+        "ClusterRole rolebindings []: get list watch",
+        "ClusterRole clusterrolebindings []: get list watch",
+        "ClusterRole tokenreviews []: create",
+        "ClusterRole validatingwebhookconfigurations [yagura]: get patch",
+        "Role secrets [yagura-ca]: get patch",
+        "Role configmaps [yagura-trust-bundle]: get patch",
+        "Role daemonsets [yagura-agent]: get list watch",
+        "Role leases [yagura-operator]: get patch update",
+        "Role leases []: create",
+    ];
+    assert_eq!(granted, expected.map(str::to_owned).into());
+}
+
+#[test]
+fn nobody_else_is_given_anything() {
+    let objects = render(&[]);
+    for object in objects.iter().filter(|object| object["kind"] == "ClusterRole") {
+        let labels = object["metadata"]["labels"].as_object().unwrap();
+        let aggregated = |key: &String| key.starts_with("rbac.authorization.k8s.io/aggregate");
+        assert!(!labels.keys().any(aggregated), "{object}");
+    }
+    let is_binding = |object: &&Value| text(&object["kind"]).ends_with("RoleBinding");
+    assert_eq!(objects.iter().filter(is_binding).count(), 2);
+    let triager = find(&objects, "ClusterRole", "yagura-triager").to_string();
+    assert!(!triager.contains("delete") && !triager.contains("status"));
+}
+
+#[test]
+fn what_the_operator_fills_in_is_left_to_it() {
+    let objects = render(&[]);
+    assert!(find(&objects, "ConfigMap", "yagura-trust-bundle")["data"].is_null());
+    let secret = find(&objects, "Secret", "yagura-ca");
+    assert!(secret["data"].is_null() && secret["stringData"].is_null());
+    let webhooks = &find(&objects, "ValidatingWebhookConfiguration", "yagura")["webhooks"];
+    assert!(list(webhooks).count() > 0);
+    for webhook in list(webhooks) {
+        assert!(webhook["clientConfig"]["caBundle"].is_null());
+        assert_eq!(webhook["failurePolicy"], "Ignore");
+    }
+    let without = render(&["webhook.enabled=false"]);
+    assert!(!without.iter().any(|object| object["kind"] == "ValidatingWebhookConfiguration"));
+    let role = find(&without, "ClusterRole", "yagura-operator").to_string();
+    assert!(!role.contains("validatingwebhookconfigurations"));
+}
+
+#[test]
+fn an_uninstall_keeps_definitions_and_history() {
+    let objects = render(&[]);
+    let kept = |object: &Value| object["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep";
+    let mut definitions = 0;
+    for object in &objects {
+        let kind = text(&object["kind"]);
+        definitions += usize::from(kind == "CustomResourceDefinition");
+        let stays = matches!(kind, "CustomResourceDefinition" | "PersistentVolumeClaim");
+        assert_eq!(kept(object), stays, "{kind} {}", object["metadata"]["name"]);
+    }
+    assert_eq!(definitions, 5);
+}
+
+#[test]
+fn the_store_is_where_the_values_say() {
+    let volume = |settings: &[&str]| {
+        let objects = render(settings);
+        let is_claim = |object: &&Value| object["kind"] == "PersistentVolumeClaim";
+        let claims = objects.iter().filter(is_claim).count();
+        let operator = find(&objects, "Deployment", "yagura-operator");
+        let volume = pod(operator)["volumes"][0].clone();
+        (volume, claims, option(operator, "store").to_owned())
+    };
+    let (claim, claims, store) = volume(&[]);
+    assert_eq!(claim["persistentVolumeClaim"]["claimName"], "yagura-operator");
+    assert_eq!(claims, 1);
+    assert!(store.starts_with("/var/lib/yagura/"));
+    let (claim, claims, _) = volume(&["operator.store.pvc.existingClaim=mine"]);
+    assert_eq!(claim["persistentVolumeClaim"]["claimName"], "mine");
+    assert_eq!(claims, 0);
+    let (folder, _, _) = volume(&["operator.store.type=hostPath", "operator.store.hostPath.path=/srv/y"]);
+    assert_eq!(folder["hostPath"], json!({"path": "/srv/y", "type": "Directory"}));
+    let (scratch, _, _) = volume(&["operator.store.type=emptyDir"]);
+    assert_eq!(scratch["emptyDir"], json!({}));
+    let (nothing, claims, store) = volume(&["operator.store.type=none"]);
+    assert_eq!((nothing, claims, store.as_str()), (Value::Null, 0, "none"));
+}
+
+#[test]
+fn names_follow_the_release() {
+    let objects = render(&["fullnameOverride=watch-tower"]);
+    let agent = find(&objects, "DaemonSet", "watch-tower-agent");
+    assert_eq!(
+        option(agent, "operator"),
+        "https://$(WATCH_TOWER_OPERATOR_SERVICE_HOST):$(WATCH_TOWER_OPERATOR_SERVICE_PORT_GRPC)"
+    );
+    let operator = find(&objects, "Deployment", "watch-tower-operator");
+    assert_eq!(option(operator, "agent-daemon-set"), "watch-tower-agent");
+    find(&objects, "ServiceAccount", option(operator, "agent-service-account"));
+    find(&objects, "ValidatingWebhookConfiguration", option(operator, "webhook-configuration"));
+    find(&objects, "ConfigMap", option(operator, "trust-bundle"));
+    find(&objects, "Secret", option(operator, "ca-secret"));
+    let service = find(&objects, "Service", option(operator, "service"));
+    assert!(list(&service["spec"]["ports"]).any(|port| port["name"] == "grpc"));
+}
+
+#[test]
+fn values_that_do_not_exist_are_refused() {
+    for setting in [
+        "operator.replicas=2",
+        "agent.capabilities=ALL",
+        "operator.store.type=nfs",
+        "agent.tracefs=relative/path",
+        "operator.image.digest=latest",
+    ] {
+        let output = run(&["template", "--set", setting]);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success(), "{setting} was taken");
+        assert!(errors.contains("values don't meet the specifications"), "{setting}: {errors}");
+    }
+}
+
+#[test]
+fn the_notes_tell_what_the_namespace_needs() {
+    let output = run(&["install", "--dry-run=client"]);
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let label = format!("kubectl label namespace {NAMESPACE} pod-security.kubernetes.io/enforce=privileged");
+    assert!(text.contains(&label), "{text}");
+    assert!(text.contains("kubectl get securitysignals --all-namespaces"), "{text}");
+}
