@@ -134,8 +134,11 @@ fn the_agent_has_single_capabilities_and_the_node_read_only() {
         .map(|mount| text(&mount["name"]))
         .filter(|name| of_the_node.contains(name))
         .collect();
-    assert_eq!(writable, BTreeSet::from(["bpffs", "state"]));
-    assert!(list(&pod(agent)["volumes"]).all(|volume| volume["hostPath"]["path"] != "/"));
+    assert_eq!(writable, BTreeSet::from(["state"]));
+    let folders: BTreeSet<&str> = list(&pod(agent)["volumes"])
+        .filter_map(|volume| volume["hostPath"]["path"].as_str())
+        .collect();
+    assert_eq!(folders, BTreeSet::from(["/proc", "/var/lib/yagura"]));
 }
 
 #[test]
@@ -296,6 +299,7 @@ fn names_follow_the_release() {
         option(agent, "operator"),
         "https://$(WATCH_TOWER_OPERATOR_SERVICE_HOST):$(WATCH_TOWER_OPERATOR_SERVICE_PORT_GRPC)"
     );
+    assert_eq!(option(agent, "tls-server-name"), "watch-tower-operator.yagura-system.svc");
     let operator = find(&objects, "Deployment", "watch-tower-operator");
     assert_eq!(option(operator, "agent-daemon-set"), "watch-tower-agent");
     find(&objects, "ServiceAccount", option(operator, "agent-service-account"));
@@ -312,7 +316,7 @@ fn values_that_do_not_exist_are_refused() {
         "operator.replicas=2",
         "agent.capabilities=ALL",
         "operator.store.type=nfs",
-        "agent.tracefs=relative/path",
+        "agent.stateDirectory=relative/path",
         "operator.image.digest=latest",
     ] {
         let output = run(&["template", "--set", setting]);
