@@ -53,6 +53,7 @@ pub(crate) const KERNEL_LINKER: &[Package] = &[
     package("libpolly-22-dev", "/usr/lib/llvm-22/lib/libPolly.a"),
     package("libzstd-dev", "/usr/include/zstd.h"),
     package("zlib1g-dev", "/usr/include/zlib.h"),
+    package("g++", "/usr/bin/g++"),
 ];
 
 /// Installs those packages that are missing, saying which; on a machine where that is not possible, says what to do.

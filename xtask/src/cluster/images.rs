@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 
 use super::Cluster;
 use crate::oci::{Entry, Image, write};
@@ -44,6 +44,13 @@ pub(crate) fn load(cluster: &Cluster, archive: &Path) -> Result<()> {
 
 fn busybox() -> Result<Image> {
     let program = Path::new("/usr/bin/busybox");
+    // ldd fails for what needs no library.
+    if output(Command::new("ldd").arg(program)).is_ok() {
+        bail!(
+            "{} needs shared libraries: replace the package busybox by busybox-static",
+            program.display()
+        );
+    }
     let commands = output(Command::new(program).arg("--list")).context("busybox does not run")?;
     let folder = |path: &str, mode| Entry::Folder(path.to_owned(), mode);
     let mut files = vec![
