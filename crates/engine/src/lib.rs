@@ -16,6 +16,8 @@ pub mod fold;
 pub mod posture;
 mod ruleset;
 mod selector;
+#[cfg(test)]
+mod semantics;
 mod show;
 mod subject;
 pub mod testing;

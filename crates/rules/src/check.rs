@@ -86,6 +86,7 @@ impl<'r> Checker<'r> {
 
     /// Checks one source; `None` when it has an error.
     pub(crate) fn check(&mut self, source: &str, part: Part) -> Option<ExprId> {
+        let before = self.sink.len();
         let ast = parser::parse(source, part, &mut self.sink)?;
         let mut walk = Walk {
             ast: &ast,
@@ -97,7 +98,9 @@ impl<'r> Checker<'r> {
             let sense = self.node(&walk, node, *span);
             walk.senses.push(sense);
         }
-        self.value(&walk, ast.root?)
+        let root = self.value(&walk, ast.root?)?;
+        // What is left of a source with a mistake says nothing.
+        (self.sink.len() == before).then_some(root)
     }
 
     /// Checks a source whose result has to be true or false.

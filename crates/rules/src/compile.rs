@@ -329,6 +329,10 @@ fn check_cost(checker: &mut Checker<'_>, registry: &Registry, roots: &[ExprId], 
 /// Warns about conditions that are decided before any event comes; gives the kinds that can meet it.
 fn check_reach(checker: &mut Checker<'_>, registry: &Registry, condition: ExprId) -> KindSet {
     let reach = reach(&checker.program, condition, registry);
+    if checker.sink.has_errors() {
+        // What is wrong explains what never holds.
+        return reach.possible;
+    }
     let (part, span) = checker.place(condition);
     if reach.always {
         checker.error(

@@ -165,6 +165,10 @@ impl Sink {
         }
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.diagnostics.len()
+    }
+
     pub(crate) fn has_errors(&self) -> bool {
         self.diagnostics.iter().any(Diagnostic::is_error)
     }

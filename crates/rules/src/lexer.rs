@@ -287,7 +287,13 @@ impl Lexer<'_> {
             (b'}', _) => (Symbol::CloseMap, 1),
             _ => {
                 self.unexpected_character(byte);
-                return None;
+                // What was meant, so that what follows is read as it was meant too.
+                return match byte {
+                    b'=' => Some(Token::Symbol(Symbol::Equal)),
+                    b'&' => Some(Token::Symbol(Symbol::AndAnd)),
+                    b'|' => Some(Token::Symbol(Symbol::OrOr)),
+                    _ => None,
+                };
             }
         };
         self.position += length;

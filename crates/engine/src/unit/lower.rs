@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use yagura_event::Tree;
-use yagura_rules::expr::{Expr, ExprId};
+use yagura_rules::expr::{Expr, ExprId, MacroKind};
 
 use super::{Graph, Op, Range, Unit};
 
@@ -12,12 +12,13 @@ const HASHED: usize = 8;
 
 /// What is still to be written: a stack instead of recursion, because chains may be long.
 enum Task {
-    Expr(ExprId),
+    /// An expression, and whether the tests in it may be shared: not where a variable may stand in them.
+    Expr(ExprId, bool),
     Op(Op),
     Label(usize),
     Jump(fn(u32) -> Op, usize),
     Branch(usize, usize),
-    Macro(yagura_rules::expr::MacroKind, u8, usize),
+    Macro(MacroKind, u8, usize),
 }
 
 /// Writes code for the roots of a graph.
@@ -61,7 +62,7 @@ impl Lowering<'_> {
         let start = self.position();
         let mut labels: Vec<u32> = Vec::new();
         let mut patches: Vec<(usize, [usize; 2])> = Vec::new();
-        let mut tasks = vec![Task::Expr(root)];
+        let mut tasks = vec![Task::Expr(root, share)];
         while let Some(task) = tasks.pop() {
             match task {
                 Task::Op(op) => self.unit.ops.push(op),
@@ -78,7 +79,7 @@ impl Lowering<'_> {
                     patches.push((self.unit.ops.len(), [end, end]));
                     self.unit.ops.push(Op::Macro(kind, variable, 0));
                 }
-                Task::Expr(id) => {
+                Task::Expr(id, share) => {
                     let first = tasks.len();
                     self.expand(id, share, &mut tasks, &mut labels);
                     // Tasks are taken from the end.
@@ -129,7 +130,7 @@ impl Lowering<'_> {
                     if index > 0 {
                         tasks.push(Task::Jump(if and { Op::AndJump } else { Op::OrJump }, end));
                     }
-                    tasks.push(Task::Expr(*member));
+                    tasks.push(Task::Expr(*member, share));
                     tasks.push(Task::Op(match (index, and) {
                         (0, _) => Op::Truth,
                         (_, true) => Op::And,
@@ -144,12 +145,12 @@ impl Lowering<'_> {
                 otherwise,
             } => {
                 let (other, end) = (label(), label());
-                tasks.push(Task::Expr(*condition));
+                tasks.push(Task::Expr(*condition, share));
                 tasks.push(Task::Branch(other, end));
-                tasks.push(Task::Expr(*then));
+                tasks.push(Task::Expr(*then, share));
                 tasks.push(Task::Jump(Op::Jump, end));
                 tasks.push(Task::Label(other));
-                tasks.push(Task::Expr(*otherwise));
+                tasks.push(Task::Expr(*otherwise, share));
                 tasks.push(Task::Label(end));
             }
             Expr::Macro {
@@ -159,22 +160,22 @@ impl Lowering<'_> {
                 body,
             } => {
                 let end = label();
-                tasks.push(Task::Expr(*range));
+                tasks.push(Task::Expr(*range, share));
                 tasks.push(Task::Macro(*kind, *variable, end));
-                tasks.push(Task::Expr(*body));
+                tasks.push(Task::Expr(*body, false));
                 tasks.push(Task::Label(end));
             }
             Expr::In(left, right) => {
-                tasks.push(Task::Expr(*left));
+                tasks.push(Task::Expr(*left, share));
                 if let Some(set) = self.set(*right) {
                     tasks.push(Task::Op(Op::InSet(set)));
                 } else {
-                    tasks.push(Task::Expr(*right));
+                    tasks.push(Task::Expr(*right, share));
                     tasks.push(Task::Op(Op::In));
                 }
             }
             expr => {
-                tasks.extend(expr.children().map(Task::Expr));
+                tasks.extend(expr.children().map(|child| Task::Expr(child, share)));
                 let op = self.op(id, expr);
                 tasks.push(Task::Op(op));
             }
@@ -255,13 +256,9 @@ impl Lowering<'_> {
 /// read than to look up.
 fn is_test(expr: &Expr) -> bool {
     match expr {
-        Expr::Equal(..)
-        | Expr::Order(..)
-        | Expr::In(..)
-        | Expr::IsNull(_)
-        | Expr::Matches(..)
-        | Expr::Call(..)
-        | Expr::Macro { .. } => true,
+        Expr::Equal(..) | Expr::Order(..) | Expr::In(..) | Expr::IsNull(_) | Expr::Matches(..) => true,
+        Expr::Call(function, _) => function.is_test(),
+        Expr::Macro { kind, .. } => !matches!(kind, MacroKind::Filter | MacroKind::Map),
         Expr::Const(_)
         | Expr::Field(_)
         | Expr::Variable(_)

@@ -108,12 +108,10 @@ impl Checker<'_> {
                 if found.is_some() || self.registry.is_prefix(&longer) {
                     return Sense::Path(longer, found);
                 }
-                match field.map(|field| self.registry.field(field).ty) {
-                    Some(Type::One(Scalar::StringMap | Scalar::Dynamic)) => {
-                        self.member(walk, base, name, span)
-                    }
-                    _ => self.unknown_field(walk, &longer, span),
+                if field.is_some() && !self.registry.is_prefix(&path) {
+                    return self.member(walk, base, name, span);
                 }
+                self.unknown_field(walk, &longer, span)
             }
             Sense::Value(_) => self.member(walk, base, name, span),
             Sense::Member(value, kind, start) => {

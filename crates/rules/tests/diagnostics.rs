@@ -1,0 +1,473 @@
+//! Every mistake has its code, its place and its help.
+#![expect(
+    clippy::panic,
+    reason = "helpers of tests fail a test like the tests themselves"
+)]
+
+use std::collections::BTreeMap;
+
+use yagura_event::{Registry, Tree};
+use yagura_rules::{
+    CATALOGUE, CheckSource, Code, Diagnostic, ExceptionSource, LetSource, Lists, Part, RuleSource, compile,
+    compile_check,
+};
+
+fn diagnose(source: &RuleSource) -> Vec<Diagnostic> {
+    let compiled = compile(source, Registry::workload(), &Lists::default());
+    let errors = compiled.diagnostics.iter().any(Diagnostic::is_error);
+    assert_eq!(
+        compiled.rule.is_none(),
+        errors,
+        "a rule without errors runs, one with errors does not"
+    );
+    compiled.diagnostics
+}
+
+fn condition(text: &str) -> Vec<Diagnostic> {
+    diagnose(&RuleSource::new("r", text))
+}
+
+/// One diagnostic a line: code, the text it is about, message, help.
+fn shown(text: &str, diagnostics: &[Diagnostic]) -> Vec<String> {
+    diagnostics
+        .iter()
+        .map(|diagnostic| {
+            let help = diagnostic.help.as_deref().unwrap_or("-");
+            format!(
+                "{} `{}` {} | {help}",
+                diagnostic.code,
+                diagnostic.span.of(text),
+                diagnostic.message
+            )
+        })
+        .collect()
+}
+
+#[track_caller]
+fn check(text: &str, expected: &[&str]) {
+    assert_eq!(shown(text, &condition(text)), expected, "{text}");
+}
+
+#[test]
+fn mistakes_are_named_and_helped() {
+    let cases = [
+        (
+            "process.nmae == \"sh\"",
+            "Y0021 `process.nmae` unknown field process.nmae | did you mean process.name?",
+        ),
+        (
+            "proces.name == \"sh\"",
+            "Y0020 `proces` unknown name proces | did you mean process?",
+        ),
+        (
+            "executable == \"sh\"",
+            "Y0020 `executable` unknown name executable | did you mean process.executable?",
+        ),
+        (
+            "process.name == sh",
+            "Y0020 `sh` unknown name sh | text stands in quotes: \"sh\"; `yagura fields` lists the fields",
+        ),
+        (
+            "process.name.startswith(\"s\")",
+            "Y0022 `startswith` unknown function startswith | did you mean startsWith?",
+        ),
+        (
+            "cidr(\"10.0.0.0/8\") == process.pid",
+            "Y0022 `cidr` unknown function cidr | `yagura functions` lists them",
+        ),
+        (
+            "isPublic(process.name)",
+            "Y0022 `isPublic` unknown function isPublic | `yagura functions` lists them",
+        ),
+        (
+            "process.name.startsWith()",
+            "Y0023 `process.name.startsWith()` `startsWith` is called otherwise | write string.startsWith(string) -> bool",
+        ),
+        (
+            "startsWith(process.name, \"s\")",
+            "Y0023 `startsWith(process.name, \"s\")` `startsWith` is called otherwise | write string.startsWith(string) -> bool",
+        ),
+        (
+            "process.pid.startsWith(\"1\")",
+            "Y0024 `process.pid` `startsWith` wants a string, this is an int | it is string.startsWith(string) -> bool",
+        ),
+        (
+            "process.args.startsWith(\"1\")",
+            "Y0024 `process.args` `startsWith` wants a string, this is a list of string | ask for its elements: list.exists(x, x.startsWith(…))",
+        ),
+        (
+            "process.name && true",
+            "Y0024 `process.name` `&&` wants true or false, this is a string | compare it with something, or use has(…)",
+        ),
+        (
+            "process.name",
+            "Y0025 `process.name` the result is a string, not true or false | compare it with something, or use has(…)",
+        ),
+        (
+            "process == \"sh\"",
+            "Y0026 `process` `process` is a group of fields, not a value | name one of its fields, such as process.pid",
+        ),
+        (
+            "process.pid == \"1\"",
+            "Y0027 `process.pid == \"1\"` an int is never equal to a string | write the number without quotes",
+        ),
+        (
+            "process.args == \"x\"",
+            "Y0027 `process.args == \"x\"` a list of string is never equal to a string | use `in` to look for it in the list",
+        ),
+        (
+            "process.name < 5",
+            "Y0027 `process.name < 5` a string and an int have no order | -",
+        ),
+        (
+            "\"x\" in process.name",
+            "Y0024 `\"x\" in process.name` `in` wants a list on its right, this is a string | use .contains(…) to look for text in text",
+        ),
+        (
+            "process.args.exists(\"-c\")",
+            "Y0028 `exists` `exists` wants a variable and an expression | write list.exists(x, …) with x in the expression",
+        ),
+        (
+            "process.name.matches(process.arg0)",
+            "Y0030 `process.arg0` a pattern is a string that is written out | a let with a string will do",
+        ),
+        (
+            "process.name.matches(\"(\")",
+            "Y0031 `\"(\"` the pattern cannot be compiled: error: unclosed group | -",
+        ),
+        (
+            "process.name.matches(\"(a{1000}){1000}\")",
+            "Y0031 `\"(a{1000}){1000}\"` the pattern cannot be compiled: it needs more than 1 MiB when compiled | -",
+        ),
+        (
+            "process.name in lists[\"shels\"]",
+            "Y0033 `\"shels\"` unknown list \"shels\" | did you mean shells?",
+        ),
+        (
+            "process.executable_mode == mode(\"0999\")",
+            "Y0034 `mode(\"0999\")` a mode is a string of octal digits up to 7777 | write mode(\"0644\")",
+        ),
+        (
+            "event.kind == \"process.exe\"",
+            "Y0037 `\"process.exe\"` no event kind is called \"process.exe\" | did you mean process.exec?",
+        ),
+        (
+            "event.kind in [\"process.exec\", \"x\"]",
+            "Y0037 `[\"process.exec\", \"x\"]` no event kind is called \"x\" | there are process.exec, process.fork, process.exit",
+        ),
+        (
+            "process.pid == 0123",
+            "Y0008 `0123` `0123` is no number | write no leading zeros; mode(\"0644\") takes an octal mode",
+        ),
+        (
+            "process.pid = 1",
+            "Y0005 `=` unexpected character \"=\" | `==` compares",
+        ),
+        ("process.name == ", "Y0010 `` expected a value, found the end | -"),
+        ("(process.pid == 1", "Y0011 `` missing `)` | -"),
+        (
+            "process.pid == 1)",
+            "Y0010 `)` expected the end, or an operator, found `)` | -",
+        ),
+        (
+            "process.pid == 1 ? true",
+            "Y0010 `` expected `:` of the conditional, found the end | -",
+        ),
+        (
+            "{\"a\": 1} == process.pid",
+            "Y0013 `{` maps cannot be written in this version of the language | -",
+        ),
+        (
+            "process.ancestors.exists(process, true)",
+            "Y0032 `process` the variable `process` hides a field | use another name",
+        ),
+        (
+            "process.ancestors.exists(a, a.nam == \"x\")",
+            "Y0021 `a.nam` a process has no member nam | did you mean name?",
+        ),
+        (
+            "process.name.length == 1",
+            "Y0024 `process.name.length` a string has no member `length` | -",
+        ),
+        (
+            "process.args.name == \"x\"",
+            "Y0024 `process.args.name` a list of string has no member `name` | ask for its elements: list.exists(x, x.name == …)",
+        ),
+        (
+            "",
+            "Y0012 `` there is no expression | write a condition such as process.name == \"nc\"",
+        ),
+    ];
+    let wrong: Vec<_> = cases
+        .into_iter()
+        .map(|(text, expected)| (text, shown(text, &condition(text)), expected))
+        .filter(|(_, got, expected)| got[..] != [*expected])
+        .collect();
+    assert_eq!(wrong, vec![]);
+}
+
+#[test]
+fn several_mistakes_are_reported_at_once() {
+    check(
+        "process.nmae == \"a\" && process.name.foo() && (process.pid == ) && process.pid == 09",
+        &[
+            "Y0021 `process.nmae` unknown field process.nmae | did you mean process.name?",
+            "Y0022 `foo` unknown function foo | `yagura functions` lists them",
+            "Y0010 `)` expected a value, found `)` | -",
+            "Y0008 `09` `09` is no number | write no leading zeros; mode(\"0644\") takes an octal mode",
+        ],
+    );
+}
+
+#[test]
+fn warnings_do_not_stop_a_rule() {
+    check(
+        "true || process.pid == 1",
+        &["Y0101 `true || process.pid == 1` this always holds | check what was meant"],
+    );
+    check(
+        "process.pid == 1 && false",
+        &["Y0102 `process.pid == 1 && false` this never holds | check what was meant"],
+    );
+    check(
+        "event.kind == \"process.exec\" && process.exit_code == 1",
+        &[
+            "Y0103 `event.kind == \"process.exec\" && process.exit_code == 1` no kind of event can meet this | `yagura fields` says which kinds have a field",
+        ],
+    );
+    check(
+        "event.kind == \"process.exec\" && process.exit_code != 0",
+        &[
+            "Y0104 `process.exit_code != 0` this holds for every process.exec, which lacks the field | add has(field) if that is not meant",
+        ],
+    );
+    check("process.exit_code != 0 && event.kind == \"process.exit\"", &[]);
+    check(
+        "event.kind == \"process.exec\" && !has(process.exit_code) && process.pid == 1",
+        &[],
+    );
+}
+
+#[test]
+fn parts_of_a_rule_have_places_of_their_own() {
+    let mut source = RuleSource::new("r", "a && process.pid == 1");
+    source.lets = vec![
+        LetSource {
+            name: "a".to_owned(),
+            value: "process.nmae == \"x\"".to_owned(),
+        },
+        LetSource {
+            name: "unused".to_owned(),
+            value: "1".to_owned(),
+        },
+        LetSource {
+            name: "process".to_owned(),
+            value: "1".to_owned(),
+        },
+        LetSource {
+            name: "a".to_owned(),
+            value: "later".to_owned(),
+        },
+    ];
+    source.exceptions = vec![ExceptionSource {
+        condition: "process.pid".to_owned(),
+        ..ExceptionSource::default()
+    }];
+    "{{process.nam}} {{container".clone_into(&mut source.signal.title);
+    source.signal.group_by = vec!["process".to_owned(), "process.args".to_owned()];
+    source.signal.fields = vec!["process.argss".to_owned()];
+    let found: Vec<(Part, String)> = diagnose(&source)
+        .into_iter()
+        .map(|diagnostic| (diagnostic.part, diagnostic.to_string()))
+        .collect();
+    let expected = [
+        (
+            Part::LetName(1),
+            "warning[Y0100]: `unused` is not used (remove it)",
+        ),
+        (Part::LetName(2), "error[Y0032]: `process` is the name of a field"),
+        (Part::LetName(3), "error[Y0032]: `a` is there twice"),
+        (
+            Part::Let(0),
+            "error[Y0021]: unknown field process.nmae (did you mean process.name?)",
+        ),
+        (
+            Part::Let(3),
+            "error[Y0020]: unknown name later (text stands in quotes: \"later\"; `yagura fields` lists the fields)",
+        ),
+        (
+            Part::Exception(0),
+            "error[Y0025]: the result is an int, not true or false (compare it with something, or use has(…))",
+        ),
+        (
+            Part::Title,
+            "error[Y0040]: unknown field process.nam (did you mean process.name?)",
+        ),
+        (Part::Title, "error[Y0040]: `{{` has no `}}` (write {{field}})"),
+        (
+            Part::GroupBy(0),
+            "error[Y0041]: unknown field process (process is a group of fields; name one of them)",
+        ),
+        (
+            Part::GroupBy(1),
+            "error[Y0041]: process.args is a list (group by fields with one value)",
+        ),
+        (
+            Part::Field(0),
+            "error[Y0041]: unknown field process.argss (did you mean process.args?)",
+        ),
+    ];
+    let expected: Vec<(Part, String)> = expected
+        .into_iter()
+        .map(|(part, text)| (part, text.to_owned()))
+        .collect();
+    assert_eq!(found, expected);
+    assert_eq!(Part::Exception(3).to_string(), "exceptions[3].condition");
+}
+
+#[test]
+fn hostile_sizes_are_refused() {
+    let code = |text: &str| condition(text).first().map(|diagnostic| diagnostic.code);
+    assert_eq!(code(&"x".repeat(70_000)), Some(Code::TOO_LONG));
+    assert_eq!(code(&"!".repeat(2_000)), Some(Code::CHAIN_TOO_LONG));
+    assert_eq!(code(&"(".repeat(100)), Some(Code::TOO_DEEP));
+    let deep = "process.args.exists(a, process.args.exists(b, process.args.exists(c, c == a)))";
+    assert_eq!(code(deep), Some(Code::MACROS_TOO_DEEP));
+    let costly = "process.args.exists(a, process.args.exists(b, a.matches(\"x\")))";
+    assert_eq!(code(costly), Some(Code::TOO_COSTLY));
+    let cheap = "process.args.exists(a, a.matches(\"x\"))";
+    assert_eq!(code(cheap), None);
+
+    let mut doubling = RuleSource::new("r", "l40 && process.pid == 1");
+    doubling.lets.push(LetSource {
+        name: "l0".to_owned(),
+        value: "process.pid == 1".to_owned(),
+    });
+    for level in 1..=40 {
+        let before = level - 1;
+        doubling.lets.push(LetSource {
+            name: format!("l{level}"),
+            value: format!("(l{before} ? l{before} : !l{before})"),
+        });
+    }
+    assert_eq!(
+        diagnose(&doubling).first().map(|diagnostic| diagnostic.code),
+        Some(Code::TOO_LARGE)
+    );
+
+    let mut many = RuleSource::new("r", "process.pid == 1");
+    many.signal.fields = vec!["process.pid".to_owned(); 65];
+    assert_eq!(
+        diagnose(&many).first().map(|diagnostic| diagnostic.code),
+        Some(Code::TOO_MANY_PARTS)
+    );
+}
+
+#[test]
+fn examples_of_the_catalogue_have_their_codes() {
+    // Those in brackets describe what is too large to be written there.
+    for entry in CATALOGUE {
+        if entry.example.starts_with('(') && entry.example.ends_with(')') || entry.example.contains('…') {
+            continue;
+        }
+        let mut source = RuleSource::new("r", entry.example);
+        if let Some((field, value)) = entry.example.split_once(": ") {
+            "process.pid == 1".clone_into(&mut source.condition);
+            match field {
+                "title" => value.trim_matches('"').clone_into(&mut source.signal.title),
+                "groupBy" => source.signal.group_by = vec![value.trim_matches(['[', ']']).to_owned()],
+                "let" => {
+                    source.lets = vec![LetSource {
+                        name: "a".to_owned(),
+                        value: "1".to_owned(),
+                    }]
+                }
+                _ => entry.example.clone_into(&mut source.condition),
+            }
+        }
+        let codes: Vec<Code> = diagnose(&source)
+            .iter()
+            .map(|diagnostic| diagnostic.code)
+            .collect();
+        if entry.code == Code::MACROS_TOO_DEEP {
+            // `l` stands for any list there.
+            continue;
+        }
+        assert!(
+            codes.contains(&entry.code),
+            "{}: {} gives {codes:?}",
+            entry.code,
+            entry.example
+        );
+    }
+}
+
+#[test]
+fn examples_of_functions_compile() {
+    for function in yagura_rules::functions() {
+        let text = function.example;
+        let diagnostics = if text.contains("resource.") {
+            compile_check(
+                &CheckSource::new("c", "k8s.pod", text),
+                &BTreeMap::new(),
+                &Lists::default(),
+            )
+            .diagnostics
+        } else {
+            condition(text)
+        };
+        assert_eq!(diagnostics, vec![], "{}: {}", function.name, function.usage());
+        assert!(function.doc.ends_with('.'), "{}", function.name);
+    }
+}
+
+#[test]
+fn checks_have_parameters_and_their_own_parts() {
+    let mut source = CheckSource::new(
+        "c",
+        "k8s.pod",
+        "resource.spec.replicas >= parameters.min && resource.x in lists[\"shells\"]",
+    );
+    source.parameters = BTreeMap::from([("min".to_owned(), Tree::Int(2))]);
+    source.applies_when = Some("!(resource.namespace in lists[\"system-namespaces\"])".to_owned());
+    source.evidence = vec!["resource.spec.replicas".to_owned()];
+    let compiled = compile_check(&source, &BTreeMap::new(), &Lists::default());
+    assert_eq!(compiled.diagnostics, vec![]);
+    assert!(compiled.check.is_some());
+
+    source.pass = "resource.spec.replicas >= parameters.mni".to_owned();
+    source.evidence = vec!["process.pid".to_owned()];
+    let compiled = compile_check(&source, &BTreeMap::new(), &Lists::default());
+    let found: Vec<String> = compiled
+        .diagnostics
+        .iter()
+        .map(|d| format!("{} {d}", d.part))
+        .collect();
+    assert_eq!(
+        found,
+        [
+            "pass error[Y0020]: unknown parameter mni (did you mean min?)",
+            "evidence[0] error[Y0020]: unknown name process (text stands in quotes: \"process\"; `yagura fields` lists the fields)"
+        ]
+    );
+    assert!(compiled.check.is_none());
+}
+
+#[test]
+fn what_this_version_lacks_says_so() {
+    for text in [
+        "ip(process.name)",
+        "duration(\"5m\") == process.pid",
+        "bits.and(process.pid, 1) == 1",
+        "process.marks[\"n\"]",
+    ] {
+        let diagnostics = condition(text);
+        let Some(first) = diagnostics.first() else {
+            panic!("{text} compiles")
+        };
+        assert!(
+            [Code::UNKNOWN_FUNCTION, Code::UNKNOWN_NAME, Code::UNKNOWN_FIELD].contains(&first.code),
+            "{text}: {first}"
+        );
+    }
+}
