@@ -6,6 +6,7 @@ use std::sync::Arc;
 use yagura_event::{Registry, Tree};
 use yagura_rules::{CheckSource, Lists, compile_check};
 
+use crate::posture::{Judge, Verdict};
 use crate::subject::Resource;
 use crate::unit::{Graph, Scratch};
 
@@ -129,10 +130,9 @@ fn a_check_counts_its_pass_by_the_same_tables() {
             &BTreeMap::new(),
             &Lists::default(),
         );
-        let judge = crate::posture::Judge::new(Arc::clone(compiled.check.as_ref().unwrap()));
+        let judge = Judge::new(Arc::clone(compiled.check.as_ref().unwrap()));
         judge.evaluate(&resource(), &mut Scratch::default()).verdict
     };
-    use crate::posture::Verdict;
     assert_eq!(judge("resource.absent != true"), Verdict::Pass);
     assert_eq!(judge("resource.absent == true"), Verdict::Fail);
     assert_eq!(

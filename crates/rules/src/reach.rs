@@ -151,10 +151,8 @@ fn step<'p>(
         } => match of(condition).truth() {
             Some(true) => of(then).clone(),
             Some(false) => of(otherwise).clone(),
-            None => match (of(then).truth(), of(otherwise).truth()) {
-                (Some(false), Some(false)) => Known::Bool(false),
-                _ => Known::Anything,
-            },
+            // An unknown condition makes the result unknown, whatever the branches are.
+            None => Known::Anything,
         },
         Expr::Equal(left, right) => same(of(left), of(right)),
         Expr::Order(operator, left, right) => compare(of(left), of(right), |left, right| {

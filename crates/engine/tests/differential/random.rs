@@ -1,0 +1,183 @@
+//! Random conditions, as text, so that the whole compiler takes part.
+
+use proptest::prelude::*;
+
+/// Texts that events and conditions have in common, so that tests sometimes hold.
+pub(crate) const TEXTS: &[&str] = &[
+    "",
+    "sh",
+    "SH",
+    "bash",
+    "/bin/sh",
+    "/usr/bin/bash",
+    "a b",
+    "2",
+    "-c",
+];
+
+/// Members of resources.
+pub(crate) const MEMBERS: &[&str] = &["a", "b", "c", "d"];
+
+fn literal() -> BoxedStrategy<String> {
+    prop::sample::select(TEXTS)
+        .prop_map(|text| format!("{text:?}"))
+        .boxed()
+}
+
+fn small() -> BoxedStrategy<String> {
+    (-1i64..4).prop_map(|value| value.to_string()).boxed()
+}
+
+/// The values that conditions are made of.
+struct Leaves {
+    text: BoxedStrategy<String>,
+    number: BoxedStrategy<String>,
+    list: BoxedStrategy<String>,
+    truth: BoxedStrategy<String>,
+    any: BoxedStrategy<String>,
+}
+
+fn pick(choices: &'static [&'static str]) -> BoxedStrategy<String> {
+    prop::sample::select(choices).prop_map(str::to_owned).boxed()
+}
+
+fn texts(leaves: &Leaves) -> BoxedStrategy<String> {
+    let base = prop_oneof![3 => leaves.text.clone(), 1 => literal()];
+    base.prop_recursive(2, 6, 2, |inner| {
+        prop_oneof![
+            inner.clone().prop_map(|text| format!("{text}.base()")),
+            inner.clone().prop_map(|text| format!("{text}.dir()")),
+            inner.clone().prop_map(|text| format!("{text}.trim()")),
+            inner.clone().prop_map(|text| format!("{text}.lowerAscii()")),
+            inner.clone().prop_map(|text| format!("{text}.upperAscii()")),
+            (inner.clone(), small()).prop_map(|(text, at)| format!("{text}.split(\"/\")[{at}]")),
+            (inner.clone(), inner).prop_map(|(left, right)| format!("({left} + {right})")),
+        ]
+    })
+    .boxed()
+}
+
+fn numbers(leaves: &Leaves) -> BoxedStrategy<String> {
+    let base = prop_oneof![3 => leaves.number.clone(), 1 => small()];
+    let (text, list) = (leaves.text.clone(), leaves.list.clone());
+    base.prop_recursive(2, 6, 2, move |inner| {
+        let operator = prop::sample::select(vec!["+", "-", "*", "/", "%"]);
+        prop_oneof![
+            3 => (inner.clone(), operator, inner.clone())
+                .prop_map(|(left, operator, right)| format!("({left} {operator} {right})")),
+            1 => inner.prop_map(|number| format!("(-{number})")),
+            1 => text.clone().prop_map(|text| format!("size({text})")),
+            1 => list.clone().prop_map(|list| format!("size({list})")),
+            1 => text.clone().prop_map(|text| format!("int({text})")),
+        ]
+    })
+    .boxed()
+}
+
+fn conditions(leaves: &Leaves) -> BoxedStrategy<String> {
+    let (text, number, list) = (texts(leaves), numbers(leaves), leaves.list.clone());
+    let any = prop_oneof![leaves.any.clone(), text.clone(), number.clone()].boxed();
+    let order = || prop::sample::select(vec!["==", "!=", "<", "<=", ">", ">="]);
+    let method = prop::sample::select(vec![
+        "startsWith",
+        "endsWith",
+        "contains",
+        "iequals",
+        "istartsWith",
+        "iendsWith",
+        "icontains",
+    ]);
+    let pattern = prop::sample::select(vec![
+        "matches(\"^/?b\")",
+        "imatches(\"SH$\")",
+        "glob(\"/**/*sh\")",
+        "glob(\"?h\")",
+        "like(\"*b*\")",
+        "ilike(\"S*\")",
+    ]);
+    let quantifier = || prop::sample::select(vec!["exists", "all", "exists_one"]);
+    let body = prop_oneof![
+        literal().prop_map(|text| format!("e == {text}")),
+        literal().prop_map(|text| format!("e != {text}")),
+        literal().prop_map(|text| format!("e.startsWith({text})")),
+        leaves.text.clone().prop_map(|text| format!("e == {text}")),
+        leaves.list.clone().prop_map(|list| format!("e in {list}")),
+        leaves
+            .list
+            .clone()
+            .prop_map(|list| format!("{list}.exists(f, f == e)")),
+    ];
+    let words = prop::collection::vec(literal(), 0..10).prop_map(|words| format!("[{}]", words.join(", ")));
+    let base = prop_oneof![
+        2 => leaves.truth.clone(),
+        4 => (text.clone(), order(), text.clone()).prop_map(|(left, operator, right)| format!("{left} {operator} {right}")),
+        4 => (number.clone(), order(), number).prop_map(|(left, operator, right)| format!("{left} {operator} {right}")),
+        3 => (text.clone(), method, prop_oneof![3 => literal(), 1 => text.clone()])
+            .prop_map(|(text, method, other)| format!("{text}.{method}({other})")),
+        2 => (text.clone(), pattern).prop_map(|(text, pattern)| format!("{text}.{pattern}")),
+        2 => (text.clone(), words.clone()).prop_map(|(text, words)| format!("{text} in {words}")),
+        2 => (text, list.clone()).prop_map(|(text, list)| format!("{text} in {list}")),
+        2 => any.clone().prop_map(|any| format!("has({any})")),
+        2 => any.prop_map(|any| format!("{any} == null")),
+        2 => (list.clone(), words).prop_map(|(list, words)| format!("{list}.intersects({words})")),
+        1 => (list.clone(), list.clone()).prop_map(|(left, right)| format!("{left} == {right}")),
+        4 => (list.clone(), quantifier(), body.clone())
+            .prop_map(|(list, quantifier, body)| format!("{list}.{quantifier}(e, {body})")),
+        1 => (list.clone(), body, small()).prop_map(|(list, body, size)| format!("size({list}.filter(e, {body})) == {size}")),
+        1 => (list, literal()).prop_map(|(list, text)| format!("{text} in {list}.map(e, e + \"h\")")),
+    ];
+    base.prop_recursive(3, 12, 3, |inner| {
+        prop_oneof![
+            (inner.clone(), inner.clone()).prop_map(|(left, right)| format!("({left} && {right})")),
+            (inner.clone(), inner.clone(), inner.clone())
+                .prop_map(|(a, b, c)| format!("({a} || {b} || {c})")),
+            inner.clone().prop_map(|inner| format!("!({inner})")),
+            (inner.clone(), inner.clone(), inner).prop_map(|(a, b, c)| format!("({a} ? {b} : {c})")),
+        ]
+    })
+    .boxed()
+}
+
+/// A condition of a rule.
+pub(crate) fn on_events() -> BoxedStrategy<String> {
+    let ancestors = prop_oneof![
+        literal()
+            .prop_map(|text| format!("process.ancestors.exists(a, a.name == {text} && {text} in a.args)")),
+        literal().prop_map(|text| format!("process.ancestors.all(a, a.name != {text})")),
+        literal().prop_map(|text| format!("process.ancestors[1].name == {text}")),
+    ];
+    conditions(&Leaves {
+        text: pick(&["process.name", "process.executable", "process.tty", "process.parent.name", "container.name"]),
+        number: pick(&["process.pid", "process.exit_code", "process.args_count"]),
+        list: pick(&["process.args", "process.parent.args", "[\"sh\", process.name, process.tty]"]),
+        truth: prop_oneof![
+            2 => pick(&["process.args_truncated", "process.in_container", "event.kind == \"process.exec\"", "true"]),
+            2 => ancestors,
+        ]
+        .boxed(),
+        any: pick(&["process.tty", "process.executable", "process.parent", "process.ancestors", "process.exit_code"]),
+    })
+}
+
+/// A condition of a check.
+pub(crate) fn on_resources() -> BoxedStrategy<String> {
+    const PATHS: &[&str] = &[
+        "resource.a",
+        "resource.b",
+        "resource.c",
+        "resource.d",
+        "resource.a.b",
+        "resource.b.a",
+        "resource.c[1]",
+        "resource.d[\"a\"]",
+        "resource.a.b.c",
+        "resource[\"b\"]",
+    ];
+    conditions(&Leaves {
+        text: pick(PATHS),
+        number: pick(PATHS),
+        list: prop_oneof![3 => pick(PATHS), 1 => pick(&["[\"sh\", resource.a, resource.b.a]"])].boxed(),
+        truth: pick(PATHS),
+        any: pick(PATHS),
+    })
+}
