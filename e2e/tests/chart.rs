@@ -1,6 +1,12 @@
 //! What the chart renders: least privilege, and nothing that takes from people what is theirs. Needs Helm
 //! (`YAGURA_HELM`, or `helm` on the path), no cluster.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests are as blunt as tests"
+)]
+
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -43,7 +49,9 @@ fn find<'a>(objects: &'a [Value], kind: &str, name: &str) -> &'a Value {
     let mut found = objects
         .iter()
         .filter(|object| object["kind"] == kind && object["metadata"]["name"] == name);
-    let object = found.next().unwrap_or_else(|| panic!("there is no {kind} {name}"));
+    let object = found
+        .next()
+        .unwrap_or_else(|| panic!("there is no {kind} {name}"));
     assert!(found.next().is_none(), "{kind} {name} is there twice");
     object
 }
@@ -78,14 +86,21 @@ fn shares_nothing_with_its_node(workload: &Value) {
     for member in ["hostPID", "hostIPC", "hostNetwork"] {
         assert!(pod(workload)[member].is_null(), "{member}");
     }
-    assert_eq!(pod(workload)["securityContext"]["seccompProfile"]["type"], "RuntimeDefault");
+    assert_eq!(
+        pod(workload)["securityContext"]["seccompProfile"]["type"],
+        "RuntimeDefault"
+    );
     assert!(only_container(workload)["resources"]["limits"]["memory"].is_string());
 }
 
 #[test]
 fn lint_finds_nothing() {
     let output = run(&["lint", "--strict"]);
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stdout)
+    );
 }
 
 #[test]
@@ -173,7 +188,10 @@ fn an_agent_has_nothing_to_ask_the_api_server_for() {
         .collect();
     assert_eq!(tokens.len(), 1);
     let operator = find(&objects, "Deployment", "yagura-operator");
-    assert_eq!(tokens[0]["serviceAccountToken"]["audience"], option(operator, "audience"));
+    assert_eq!(
+        tokens[0]["serviceAccountToken"]["audience"],
+        option(operator, "audience")
+    );
 }
 
 #[test]
@@ -247,7 +265,11 @@ fn what_the_operator_fills_in_is_left_to_it() {
         assert_eq!(webhook["failurePolicy"], "Ignore");
     }
     let without = render(&["webhook.enabled=false"]);
-    assert!(!without.iter().any(|object| object["kind"] == "ValidatingWebhookConfiguration"));
+    assert!(
+        !without
+            .iter()
+            .any(|object| object["kind"] == "ValidatingWebhookConfiguration")
+    );
     let role = find(&without, "ClusterRole", "yagura-operator").to_string();
     assert!(!role.contains("validatingwebhookconfigurations"));
 }
@@ -283,7 +305,10 @@ fn the_store_is_where_the_values_say() {
     let (claim, claims, _) = volume(&["operator.store.pvc.existingClaim=mine"]);
     assert_eq!(claim["persistentVolumeClaim"]["claimName"], "mine");
     assert_eq!(claims, 0);
-    let (folder, _, _) = volume(&["operator.store.type=hostPath", "operator.store.hostPath.path=/srv/y"]);
+    let (folder, _, _) = volume(&[
+        "operator.store.type=hostPath",
+        "operator.store.hostPath.path=/srv/y",
+    ]);
     assert_eq!(folder["hostPath"], json!({"path": "/srv/y", "type": "Directory"}));
     let (scratch, _, _) = volume(&["operator.store.type=emptyDir"]);
     assert_eq!(scratch["emptyDir"], json!({}));
@@ -299,11 +324,22 @@ fn names_follow_the_release() {
         option(agent, "operator"),
         "https://$(WATCH_TOWER_OPERATOR_SERVICE_HOST):$(WATCH_TOWER_OPERATOR_SERVICE_PORT_GRPC)"
     );
-    assert_eq!(option(agent, "tls-server-name"), "watch-tower-operator.yagura-system.svc");
+    assert_eq!(
+        option(agent, "tls-server-name"),
+        "watch-tower-operator.yagura-system.svc"
+    );
     let operator = find(&objects, "Deployment", "watch-tower-operator");
     assert_eq!(option(operator, "agent-daemon-set"), "watch-tower-agent");
-    find(&objects, "ServiceAccount", option(operator, "agent-service-account"));
-    find(&objects, "ValidatingWebhookConfiguration", option(operator, "webhook-configuration"));
+    find(
+        &objects,
+        "ServiceAccount",
+        option(operator, "agent-service-account"),
+    );
+    find(
+        &objects,
+        "ValidatingWebhookConfiguration",
+        option(operator, "webhook-configuration"),
+    );
     find(&objects, "ConfigMap", option(operator, "trust-bundle"));
     find(&objects, "Secret", option(operator, "ca-secret"));
     let service = find(&objects, "Service", option(operator, "service"));
@@ -322,7 +358,10 @@ fn values_that_do_not_exist_are_refused() {
         let output = run(&["template", "--set", setting]);
         let errors = String::from_utf8_lossy(&output.stderr);
         assert!(!output.status.success(), "{setting} was taken");
-        assert!(errors.contains("values don't meet the specifications"), "{setting}: {errors}");
+        assert!(
+            errors.contains("values don't meet the specifications"),
+            "{setting}: {errors}"
+        );
     }
 }
 
@@ -330,8 +369,15 @@ fn values_that_do_not_exist_are_refused() {
 fn the_notes_tell_what_the_namespace_needs() {
     let output = run(&["install", "--dry-run=client"]);
     let text = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     let label = format!("kubectl label namespace {NAMESPACE} pod-security.kubernetes.io/enforce=privileged");
     assert!(text.contains(&label), "{text}");
-    assert!(text.contains("kubectl get securitysignals --all-namespaces"), "{text}");
+    assert!(
+        text.contains("kubectl get securitysignals --all-namespaces"),
+        "{text}"
+    );
 }

@@ -1,1 +1,90 @@
-//! The yagura command line.
+//! The `yagura` command line: what people run on their own machine before a rule or check reaches a cluster.
+//!
+//! It compiles and evaluates with the same crates as operator and agent. It talks to no cluster.
+
+#![forbid(unsafe_code)]
+
+pub mod args;
+pub mod compile;
+pub mod files;
+pub mod finding;
+pub mod lint;
+pub mod reference;
+pub mod registry;
+pub mod terminal;
+pub mod test;
+
+use std::io::{self, Read, Write};
+use std::process::ExitCode;
+
+use clap::CommandFactory as _;
+
+use args::{Cli, Command};
+use terminal::Terminal;
+
+/// Something was found, or failed: exit status 1.
+const FOUND: u8 = 1;
+
+/// Why a command could not be carried out: exit status 2.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// What was named cannot be read.
+    #[error("nothing was checked")]
+    Read(#[source] files::ReadError),
+    /// There is no such source of fields.
+    #[error(transparent)]
+    Source(registry::UnknownSource),
+    /// The result cannot be written.
+    #[error("cannot write the result")]
+    Write(#[source] io::Error),
+}
+
+/// Carries out a command; what is asked for goes to `out`.
+pub fn run(cli: &Cli, terminal: Terminal, stdin: impl Read, out: &mut impl Write) -> Result<ExitCode, Error> {
+    match carry_out(cli, terminal, stdin, out) {
+        // Whoever reads has seen enough, as `head` does.
+        Err(Error::Write(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
+        other => other,
+    }
+}
+
+fn carry_out(
+    cli: &Cli,
+    terminal: Terminal,
+    stdin: impl Read,
+    out: &mut impl Write,
+) -> Result<ExitCode, Error> {
+    let mut good = true;
+    match &cli.command {
+        Command::Lint(args) => {
+            let sources = files::read(&args.paths, stdin).map_err(Error::Read)?;
+            let report = lint::check(&sources);
+            good = !report.findings.iter().any(finding::Finding::is_error);
+            lint::write(&report, args.output, terminal, out).map_err(Error::Write)?;
+        }
+        Command::Test(args) => {
+            let sources = files::read(&args.paths, stdin).map_err(Error::Read)?;
+            let report = test::run(&sources);
+            good = report.passed();
+            test::write(&report, args.output, args.verbose, terminal, out).map_err(Error::Write)?;
+        }
+        Command::Fields(args) => {
+            let registries = registry::select(args.source.as_deref()).map_err(Error::Source)?;
+            registry::write_fields(&registries, args.output, terminal, out).map_err(Error::Write)?;
+        }
+        Command::Functions(args) => {
+            registry::write_functions(args.output, terminal, out).map_err(Error::Write)?;
+        }
+        Command::Completion { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut Cli::command(), "yagura", &mut script);
+            out.write_all(&script).map_err(Error::Write)?;
+        }
+    }
+    out.flush().map_err(Error::Write)?;
+    Ok(if good {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(FOUND)
+    })
+}

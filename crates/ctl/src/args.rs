@@ -1,0 +1,170 @@
+//! What can be asked on the command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+/// Checks and tests Yagura's rules, checks and frameworks before they reach a cluster.
+#[derive(Debug, Parser)]
+#[command(
+    name = "yagura",
+    version,
+    disable_help_subcommand = true,
+    after_help = "\
+Examples:
+  yagura lint rules/                  find every mistake in a folder of rules
+  yagura test rules/shell.yaml        run the tests that a rule brings along
+  yagura fields                       list what conditions can ask about
+  source <(yagura completion bash)    complete commands in this shell
+
+Exit status: 0 all is well, 1 something was found or failed, 2 wrong usage or
+unreadable input."
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// A command.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Compile every object in files and folders; show each mistake with its place.
+    #[command(after_help = "\
+Examples:
+  yagura lint content/
+  yagura lint --output sarif rules/ > yagura.sarif
+  cat rule.yaml | yagura lint -")]
+    Lint(Lint),
+    /// Run the tests inside rules and checks.
+    #[command(after_help = "\
+Examples:
+  yagura test content/
+  yagura test --verbose rules/shell.yaml
+  yagura test --output junit rules/ > junit.xml")]
+    Test(Test),
+    /// List the fields that conditions can ask about.
+    #[command(after_help = "\
+Examples:
+  yagura fields
+  yagura fields workload
+  yagura fields --output json | jq -r .path")]
+    Fields(Fields),
+    /// List the functions of the rule language.
+    #[command(after_help = "\
+Examples:
+  yagura functions
+  yagura functions --output json")]
+    Functions(Functions),
+    /// Print a script that completes commands in a shell.
+    #[command(after_help = "\
+Examples:
+  source <(yagura completion bash)
+  yagura completion fish > ~/.config/fish/completions/yagura.fish")]
+    Completion {
+        /// The shell.
+        shell: Shell,
+    },
+}
+
+/// Arguments of `lint`.
+#[derive(Debug, Args)]
+pub struct Lint {
+    /// Files and folders with YAML; `-` reads standard input.
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// How mistakes are shown.
+    #[arg(long, short, value_enum, default_value_t)]
+    pub output: LintOutput,
+}
+
+/// How `lint` shows mistakes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum LintOutput {
+    /// With the line they are in.
+    #[default]
+    Human,
+    /// One JSON object a line.
+    Json,
+    /// SARIF 2.1.0, for editors and code hosts.
+    Sarif,
+}
+
+/// Arguments of `test`.
+#[derive(Debug, Args)]
+pub struct Test {
+    /// Files and folders with YAML; `-` reads standard input.
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// How results are shown.
+    #[arg(long, short, value_enum, default_value_t)]
+    pub output: TestOutput,
+    /// Show tests that passed as well.
+    #[arg(long, short)]
+    pub verbose: bool,
+}
+
+/// How `test` shows results.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum TestOutput {
+    /// What failed, and a summary.
+    #[default]
+    Human,
+    /// One JSON object a line, for each test.
+    Json,
+    /// `JUnit` XML, for build servers.
+    Junit,
+}
+
+/// Arguments of `fields`.
+#[derive(Debug, Args)]
+pub struct Fields {
+    /// Only the fields of this source of events, or of `posture` checks.
+    pub source: Option<String>,
+    /// How they are shown.
+    #[arg(long, short, value_enum, default_value_t)]
+    pub output: ListOutput,
+}
+
+/// Arguments of `functions`.
+#[derive(Debug, Args)]
+pub struct Functions {
+    /// How they are shown.
+    #[arg(long, short, value_enum, default_value_t)]
+    pub output: ListOutput,
+}
+
+/// How lists are shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum ListOutput {
+    /// For people.
+    #[default]
+    Table,
+    /// One JSON object a line.
+    Json,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::Cli;
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn help_fits_into_eighty_columns() {
+        let mut cli = Cli::command().term_width(80);
+        let mut commands = vec![cli.render_long_help().to_string()];
+        for command in cli.get_subcommands_mut() {
+            commands.push(command.clone().term_width(80).render_long_help().to_string());
+        }
+        for line in commands.iter().flat_map(|help| help.lines()) {
+            assert!(line.chars().count() <= 80, "too long: {line}");
+        }
+    }
+}

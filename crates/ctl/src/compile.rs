@@ -1,0 +1,148 @@
+//! Compiles an object of a file as operator and agents do.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use yagura_crds::convert::{check_source, rule_source};
+use yagura_crds::source::{Document, Object};
+use yagura_event::Registry;
+use yagura_rules::source::{CheckSource, RuleSource};
+use yagura_rules::{Check, Diagnostic, Lists, Origin, Part, Position, Rule, compile_check, render};
+
+use crate::files::Source;
+use crate::finding::Finding;
+use crate::lint;
+
+/// An object after compilation.
+#[derive(Debug)]
+pub struct Compiled {
+    /// What is wrong with it.
+    pub findings: Vec<Finding>,
+    /// What can be run, when nothing is.
+    pub program: Option<Program>,
+}
+
+/// Something that can be run.
+#[derive(Debug)]
+pub enum Program {
+    /// A rule, with its tests.
+    Rule(Arc<Rule>, Box<RuleSource>),
+    /// A check, with its tests.
+    Check(Arc<Check>, Box<CheckSource>),
+}
+
+/// Compiles an object. A framework and a manual check have nothing to compile.
+pub fn compile(source: &Source, document: &Document) -> Compiled {
+    let converted = match &document.object {
+        Object::DetectionRule(rule) => rule_source(rule).map(|rule| Some(Either::Rule(rule))),
+        Object::PostureCheck(check) => check_source(check).map(|check| check.map(Either::Check)),
+        Object::PostureFramework(_) => Ok(None),
+    };
+    match converted {
+        Ok(Some(Either::Rule(rule))) => {
+            let compiled = yagura_rules::compile(&rule, Registry::workload(), &Lists::builtin());
+            let text = |part| text_of_rule(&rule, part);
+            let findings = of_diagnostics(source, document, &compiled.diagnostics, text);
+            let program = compiled
+                .rule
+                .map(|compiled| Program::Rule(compiled, Box::new(rule)));
+            Compiled { findings, program }
+        }
+        Ok(Some(Either::Check(check))) => {
+            let compiled = compile_check(&check, &BTreeMap::new(), &Lists::builtin());
+            let text = |part| text_of_check(&check, part);
+            let findings = of_diagnostics(source, document, &compiled.diagnostics, text);
+            let program = compiled
+                .check
+                .map(|compiled| Program::Check(compiled, Box::new(check)));
+            Compiled { findings, program }
+        }
+        Ok(None) => Compiled {
+            findings: Vec::new(),
+            program: None,
+        },
+        // The message begins with the path of the member.
+        Err(error) => {
+            let message = error.to_string();
+            let path = message.split(':').next().unwrap_or_default();
+            let position = document.position_of(path);
+            let finding = lint::of_object(source, position, document, message);
+            Compiled {
+                findings: vec![finding],
+                program: None,
+            }
+        }
+    }
+}
+
+enum Either {
+    Rule(RuleSource),
+    Check(CheckSource),
+}
+
+fn of_diagnostics<'a>(
+    source: &Source,
+    document: &Document,
+    diagnostics: &[Diagnostic],
+    text: impl Fn(Part) -> &'a str,
+) -> Vec<Finding> {
+    diagnostics
+        .iter()
+        .map(|diagnostic| {
+            let text = text(diagnostic.part);
+            let origin = origin(document, diagnostic.part);
+            Finding {
+                file: source.name.clone(),
+                start: origin.locate(text, diagnostic.span.start),
+                end: origin.locate(text, diagnostic.span.end),
+                level: diagnostic.level(),
+                code: Some(diagnostic.code.to_string()),
+                object: Some((
+                    document.object.kind().to_owned(),
+                    document.object.name().to_owned(),
+                )),
+                message: diagnostic.message.clone(),
+                help: diagnostic.help.clone(),
+                rendered: render(diagnostic, &source.name, text, &origin),
+            }
+        })
+        .collect()
+}
+
+/// Where the text of a part stands. A rule whose signal has no title of its own gives it the rule's.
+fn origin(document: &Document, part: Part) -> Origin {
+    let origin = document.origin(part);
+    if part == Part::Title && origin == Origin::default() {
+        let Position { line, column } = document.position_of("spec.title");
+        return Origin::at(line, column);
+    }
+    origin
+}
+
+/// The text that a diagnostic of this part counts from.
+fn text_of_rule(rule: &RuleSource, part: Part) -> &str {
+    let text = match part {
+        Part::Condition => Some(&rule.condition),
+        Part::LetName(index) => rule.lets.get(index).map(|part| &part.name),
+        Part::Let(index) => rule.lets.get(index).map(|part| &part.value),
+        Part::Exception(index) => rule.exceptions.get(index).map(|part| &part.condition),
+        Part::Title => return rule.signal_title(),
+        Part::GroupBy(index) => rule.signal.group_by.get(index),
+        Part::Field(index) => rule.signal.fields.get(index),
+        Part::AppliesWhen | Part::Pass | Part::Evidence(_) => None,
+    };
+    text.map_or("", String::as_str)
+}
+
+/// The text that a diagnostic of this part counts from.
+fn text_of_check(check: &CheckSource, part: Part) -> &str {
+    let text = match part {
+        Part::AppliesWhen => check.applies_when.as_ref(),
+        Part::Pass => Some(&check.pass),
+        Part::Evidence(index) => check.evidence.get(index),
+        Part::LetName(index) => check.lets.get(index).map(|part| &part.name),
+        Part::Let(index) => check.lets.get(index).map(|part| &part.value),
+        Part::Condition | Part::Exception(_) | Part::Title | Part::GroupBy(_) | Part::Field(_) => None,
+    };
+    text.map_or("", String::as_str)
+}
