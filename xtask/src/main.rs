@@ -74,7 +74,11 @@ enum Task {
     /// Check the repository's structure.
     Tidy,
     /// Everything that CI runs, in the same order.
-    Test,
+    Test {
+        /// Leave out what needs a cluster, and do not touch the one that runs.
+        #[arg(long)]
+        no_cluster: bool,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -94,7 +98,9 @@ enum ClusterTask {
 
 fn main() -> ExitCode {
     match run(Arguments::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(true) => ExitCode::SUCCESS,
+        // Said already, by lines of its own.
+        Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             // When standard error is closed, the exit code still tells.
             writeln!(std::io::stderr().lock(), "error: {error:#}").unwrap_or_default();
@@ -103,20 +109,22 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(arguments: Arguments) -> Result<()> {
+/// False when the command ran and what it looked at is not as it should be.
+fn run(arguments: Arguments) -> Result<bool> {
     let places = Places::find()?;
     match arguments.command {
-        Task::Demo { keep, kubeconfig } => demo::run(&places, keep, kubeconfig),
-        Task::Image { profile } => image::run(&places, profile),
-        Task::Gen { check } => generate::run(&places, check),
+        Task::Demo { keep, kubeconfig } => demo::run(&places, keep, kubeconfig)?,
+        Task::Image { profile } => image::run(&places, profile)?,
+        Task::Gen { check } => generate::run(&places, check)?,
         Task::Tidy => {
             tidy::run(&places)?;
-            generate::run(&places, true)
+            generate::run(&places, true)?;
         }
-        Task::Test => test::run(&places),
-        Task::Cluster(ClusterTask::Up) => cluster::up(&places).map(drop),
-        Task::Cluster(ClusterTask::Down) => cluster::down(&places),
-        Task::Cluster(ClusterTask::Status) => cluster::status(&places),
-        Task::Cluster(ClusterTask::LoadImage { file }) => cluster::load_image(&places, &file),
+        Task::Test { no_cluster } => return test::run(&places, !no_cluster),
+        Task::Cluster(ClusterTask::Up) => cluster::up(&places).map(drop)?,
+        Task::Cluster(ClusterTask::Down) => cluster::down(&places)?,
+        Task::Cluster(ClusterTask::Status) => cluster::status(&places)?,
+        Task::Cluster(ClusterTask::LoadImage { file }) => cluster::load_image(&places, &file)?,
     }
+    Ok(true)
 }
