@@ -14,7 +14,7 @@ use yagura_proto::v1::{Hello, SubscribeRequest, SubscribeResponse, subscribe_req
 use crate::cluster::INSTALLATION;
 
 /// Name of the Service's port for agents.
-const PORT: &str = "agents";
+const PORT: &str = "grpc";
 
 /// The `ConfigMap` with the operator's trust bundle, and the key in it.
 const BUNDLE: (&str, &str) = ("yagura-trust-bundle", "ca.crt");

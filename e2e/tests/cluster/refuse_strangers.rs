@@ -91,7 +91,7 @@ async fn an_agent_of_another_protocol_is_told_so() -> Result<()> {
                 anyhow::bail!("protocol {protocol} was answered with {first:?}");
             };
             assert_eq!(refusal.reason, reason, "{refusal:?}");
-            assert!(refusal.message.contains(&protocol.to_string()), "{refusal:?}");
+            assert!(refusal.message.contains("upgrade"), "{refusal:?}");
             assert!(
                 stream.message().await.is_ok_and(|next| next.is_none()),
                 "the stream goes on after {refusal:?}"
