@@ -12,6 +12,7 @@ pub mod context;
 pub mod index;
 pub mod lease;
 pub mod metrics;
+pub mod serve;
 pub mod signals;
 mod supervise;
 pub mod tls;
@@ -31,6 +32,7 @@ use budget::WriteBudget;
 use context::Context;
 use index::{Index, SharedIndex};
 use metrics::Metrics;
+use serve::AgentServer;
 use signals::Ledger;
 use supervise::{Supervisor, TaskError};
 
@@ -55,6 +57,12 @@ pub enum RunError {
     /// Certificates are not usable.
     #[error("cannot set up certificates")]
     Tls(#[from] tls::TlsError),
+    /// Agents cannot be served.
+    #[error(transparent)]
+    Serve(#[from] serve::ServeError),
+    /// The store cannot be filled.
+    #[error("cannot fill the empty store from the cluster's signals")]
+    Seed(#[from] signals::SeedError),
     /// Signals of the process cannot be received.
     #[error("cannot listen for termination")]
     Terminate(#[source] std::io::Error),
@@ -103,14 +111,13 @@ pub async fn run(args: Args) -> Result<(), RunError> {
         readiness,
         stop,
     };
-    start(&mut tasks, &context);
+    signals::seed(&context.client, &context.signals).await?;
+    let agents = AgentServer::bind(context.clone()).await?;
+    tasks.spawn("signal-writer", signals::write(context.clone()));
+    tasks.spawn("signal-triage", signals::watch_triage(context.clone()));
+    tasks.spawn("agents", agents.serve());
+    info!(namespace = context.args.namespace, epoch, "the operator runs");
     Ok(tasks.first_end().await?)
-}
-
-/// Starts everything that works with the context. A task that must have caught up before agents
-/// are served takes a gate from `context.readiness` before its first await.
-fn start(_tasks: &mut Supervisor, context: &Context) {
-    info!(namespace = context.args.namespace, "the operator runs");
 }
 
 fn open_store(args: &Args) -> Result<SignalStore, yagura_store::StoreError> {

@@ -3,12 +3,17 @@
 //! What a report means is computed by pure modules (`place`, `posture`, `object`); the store's
 //! transaction makes it durable; the writer is the only one that writes the objects.
 
+mod annotations;
 mod detail;
 mod key;
+mod object;
 mod place;
 mod posture;
 mod resources;
+mod seed;
 mod text;
+mod triage;
+mod writer;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -22,6 +27,9 @@ use crate::metrics::Metrics;
 
 pub use place::{Placement, Refused, place};
 pub use posture::{PostureChange, Scope};
+pub use seed::{SeedError, seed};
+pub use triage::watch as watch_triage;
+pub use writer::run as write;
 
 /// A ledger call failed.
 #[derive(Debug, thiserror::Error)]

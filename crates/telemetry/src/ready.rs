@@ -1,11 +1,18 @@
 //! What must hold before a process says that it is ready.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::watch;
 
 /// The conditions under which this process is ready: all of them must hold. Cheap to clone.
-#[derive(Clone, Debug, Default)]
-pub struct Readiness(Arc<Mutex<BTreeMap<&'static str, bool>>>);
+#[derive(Clone, Debug)]
+pub struct Readiness(watch::Sender<BTreeMap<&'static str, bool>>);
+
+impl Default for Readiness {
+    fn default() -> Self {
+        Self(watch::channel(BTreeMap::new()).0)
+    }
+}
 
 impl Readiness {
     /// Adds a condition that does not hold yet; its owner opens the gate.
@@ -20,18 +27,17 @@ impl Readiness {
 
     /// Names of the conditions that do not hold.
     pub fn missing(&self) -> Vec<&'static str> {
-        let gates = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        gates
+        self.0
+            .borrow()
             .iter()
             .filter_map(|(name, open)| (!open).then_some(*name))
             .collect()
     }
 
     fn write(&self, name: &'static str, open: bool) {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(name, open);
+        self.0.send_modify(|gates| {
+            gates.insert(name, open);
+        });
     }
 }
 
@@ -52,10 +58,26 @@ impl Gate {
     pub fn close(&self) {
         self.readiness.write(self.name, false);
     }
+
+    /// Waits until every other condition holds: for what must come last.
+    pub async fn others(&self) {
+        let mut gates = self.readiness.0.subscribe();
+        gates
+            .wait_for(|gates| {
+                let mut others = gates.iter().filter(|(name, _)| **name != self.name);
+                others.all(|(_, open)| *open)
+            })
+            .await
+            .expect("this gate holds a sender, so the channel is open");
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use tokio::time::timeout;
+
     use super::Readiness;
 
     #[test]
@@ -69,5 +91,16 @@ mod tests {
         assert!(readiness.missing().is_empty());
         lease.close();
         assert_eq!(readiness.missing(), ["lease"]);
+    }
+
+    #[tokio::test]
+    async fn the_last_gate_waits_for_the_others() {
+        let readiness = Readiness::default();
+        let serving = readiness.gate("serving");
+        let store = readiness.gate("store");
+        let soon = Duration::from_millis(10);
+        assert!(timeout(soon, serving.others()).await.is_err());
+        store.open();
+        timeout(Duration::from_secs(5), serving.others()).await.unwrap();
     }
 }

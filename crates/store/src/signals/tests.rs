@@ -308,7 +308,7 @@ fn a_file_of_a_later_build_or_of_another_kind_is_refused_untouched() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("store.db");
     drop(SignalStore::open(&path, "a", Limits::default()).unwrap());
-    let connection = rusqlite::Connection::open(&path).unwrap();
+    let connection = Connection::open(&path).unwrap();
     connection.pragma_update(None, "user_version", 99).unwrap();
     drop(connection);
     let error = SignalStore::open(&path, "a", Limits::default()).unwrap_err();

@@ -1,0 +1,211 @@
+//! What one agent saw: records made durable, facts and status.
+
+use tokio::sync::mpsc;
+use tonic::{Status, Streaming};
+use tracing::{debug, error, warn};
+use yagura_proto::convert::{facts_from_message, fold_from_message, loss_from_message};
+use yagura_proto::v1::report_request::Message as Request;
+use yagura_proto::v1::report_response::Message as Answer;
+use yagura_proto::v1::spool_record::Record;
+use yagura_proto::v1::{
+    Ack, AgentStatus, NodeFacts, RecordBatch, ReportRequest, ReportResponse, SpoolRecord,
+};
+use yagura_store::signals::{Entry, Incoming};
+use yagura_telemetry::chain;
+
+use super::session::{End, OpenSession, answer};
+use crate::index::Index;
+use crate::metrics::Metrics;
+use crate::signals::{self, LedgerError, Placement, place};
+
+/// Records of one batch.
+const MAX_RECORDS: usize = 10_000;
+/// Bytes of a spool's id.
+const MAX_SPOOL: usize = 64;
+/// Entries and bytes of a status.
+const MAX_STATUS_ENTRIES: usize = 1_024;
+const MAX_STATUS_TEXT: usize = 1_024;
+
+type Answers = mpsc::Sender<Result<ReportResponse, Status>>;
+
+/// Serves a Report stream until it ends.
+pub(super) async fn run(
+    session: OpenSession,
+    requests: Streaming<ReportRequest>,
+    answers: Answers,
+) {
+    let end = session.end();
+    let node = session.node.clone();
+    let ended = tokio::select! {
+        status = end => End::Tell(status),
+        ended = serve(session, requests, &answers) => ended.err().unwrap_or(End::Left),
+    };
+    if let End::Tell(status) = ended {
+        debug!(node, %status, "ending the report");
+        answers.try_send(Err(status)).ok();
+    }
+}
+
+async fn serve(
+    session: OpenSession,
+    mut requests: Streaming<ReportRequest>,
+    answers: &Answers,
+) -> Result<(), End> {
+    while let Some(request) = requests.message().await? {
+        match request.message {
+            Some(Request::Records(batch)) => records(&session, batch, answers).await?,
+            Some(Request::Facts(found)) => facts(&session, found)?,
+            Some(Request::Status(found)) => status(&session, found)?,
+            // A message that this build does not know.
+            None => {}
+        }
+    }
+    Err(End::Left)
+}
+
+async fn records(
+    session: &OpenSession,
+    batch: RecordBatch,
+    answers: &Answers,
+) -> Result<(), End> {
+    let spool = batch.spool;
+    let names_a_spool = (1..=MAX_SPOOL).contains(&spool.len())
+        && spool.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-');
+    if !names_a_spool || batch.records.len() > MAX_RECORDS {
+        return Err(Status::invalid_argument("the batch names no spool or is too large").into());
+    }
+    let now = signals::now();
+    let judged: Vec<Judged> = {
+        let mut index = session.context.index.write();
+        index.nodes.heard(&session.node, now);
+        let from = Placement {
+            node: &session.node,
+            home: session.context.signals.home(),
+            now,
+        };
+        let records = batch.records.into_iter();
+        records.map(|record| judge(record, &index, from)).collect()
+    };
+    let sequences: Vec<(u64, Verdict)> = judged
+        .iter()
+        .map(|judged| (judged.incoming.sequence, judged.verdict))
+        .collect();
+    let incoming = judged.into_iter().map(|judged| judged.incoming).collect();
+    let applied = session
+        .context
+        .signals
+        .apply(spool.clone(), session.node.clone(), incoming)
+        .await
+        .map_err(|error| failed(session, &error))?;
+    let fresh_after = applied.watermark - applied.fresh.min(applied.watermark);
+    for (sequence, verdict) in sequences {
+        if sequence > fresh_after && sequence <= applied.watermark {
+            verdict.count(&session.context.metrics);
+        }
+    }
+    let ack = Ack {
+        spool: spool.clone(),
+        sequence: applied.watermark,
+    };
+    let message = ReportResponse {
+        message: Some(Answer::Ack(ack)),
+    };
+    answer(answers, Ok(message)).await?;
+    if let Some(missing) = applied.gap {
+        warn!(node = session.node, spool, missing, "records are missing in a spool");
+        return Err(Status::failed_precondition(format!(
+            "record {missing} of spool {spool} is missing: send from there"
+        ))
+        .into());
+    }
+    Ok(())
+}
+
+fn failed(session: &OpenSession, error: &LedgerError) -> End {
+    if error.is_foreign_spool() {
+        session.context.metrics.refused_records.inc(["foreign-spool"]);
+        warn!(node = session.node, error = %chain(error), "refused a batch");
+        return Status::permission_denied("the spool belongs to another node").into();
+    }
+    error!(node = session.node, error = %chain(error), "cannot store a batch");
+    Status::unavailable("the store does not take records now; try again later").into()
+}
+
+/// A record with what was made of it.
+struct Judged {
+    incoming: Incoming,
+    verdict: Verdict,
+}
+
+/// What was made of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    Counted,
+    Lost(u64),
+    Refused(&'static str),
+}
+
+impl Verdict {
+    fn count(self, metrics: &Metrics) {
+        match self {
+            Self::Counted => {}
+            Self::Lost(matches) => metrics.lost_matches.add(matches),
+            Self::Refused(cause) => metrics.refused_records.inc([cause]),
+        }
+    }
+}
+
+/// Every record moves its spool on, also one that is refused: else it would come forever.
+fn judge(record: SpoolRecord, index: &Index, from: Placement<'_>) -> Judged {
+    let nothing = |verdict| (Entry::Nothing, verdict);
+    let (entry, verdict) = match record.record {
+        Some(Record::Fold(fold)) => match fold_from_message(fold) {
+            Ok(fold) => match place(&fold, index, from) {
+                Ok(found) => (Entry::Match(Box::new(found)), Verdict::Counted),
+                Err(refused) => nothing(Verdict::Refused(refused.cause())),
+            },
+            Err(_) => nothing(Verdict::Refused("malformed")),
+        },
+        Some(Record::Loss(loss)) => nothing(match loss_from_message(loss) {
+            Ok(loss) => Verdict::Lost(loss.matches),
+            Err(_) => Verdict::Refused("malformed"),
+        }),
+        None => nothing(Verdict::Refused("unknown-record")),
+    };
+    Judged {
+        incoming: Incoming {
+            sequence: record.sequence,
+            entry,
+        },
+        verdict,
+    }
+}
+
+fn facts(session: &OpenSession, message: NodeFacts) -> Result<(), End> {
+    let facts = facts_from_message(message)
+        .map_err(|error| Status::invalid_argument(format!("the facts are not usable: {error}")))?;
+    if facts.node.as_bytes() != session.node.as_bytes() {
+        session.context.metrics.refused_records.inc(["foreign-facts"]);
+        return Err(Status::permission_denied("the facts are of another node").into());
+    }
+    let mut index = session.context.index.write();
+    index.nodes.facts(&session.node, facts, signals::now());
+    Ok(())
+}
+
+fn status(session: &OpenSession, status: AgentStatus) -> Result<(), End> {
+    let texts = status
+        .hooks
+        .iter()
+        .flat_map(|hook| [&hook.kind, &hook.backend, &hook.reason])
+        .chain(status.counters.keys())
+        .chain([&status.agent_version, &status.kernel_release, &status.revision]);
+    let too_long = texts.into_iter().any(|text| text.len() > MAX_STATUS_TEXT);
+    let entries = status.hooks.len().max(status.counters.len());
+    if too_long || entries > MAX_STATUS_ENTRIES {
+        return Err(Status::invalid_argument("the status is too large").into());
+    }
+    let mut index = session.context.index.write();
+    index.nodes.status(&session.node, status, signals::now());
+    Ok(())
+}
