@@ -51,7 +51,7 @@ fn bounded(field: &'static str, length: usize, limit: usize) -> Result<(), Conve
     Ok(())
 }
 
-fn invalid(field: &'static str, value: impl ToString) -> ConvertError {
+fn invalid(field: &'static str, value: &impl ToString) -> ConvertError {
     ConvertError::Invalid {
         field,
         value: value.to_string().chars().take(64).collect(),

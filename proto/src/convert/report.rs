@@ -31,7 +31,7 @@ pub fn fold_from_message(fold: v1::Fold) -> Result<Fold, ConvertError> {
         return Err(ConvertError::Missing("the rule's uid"));
     }
     if fold.count == 0 {
-        return Err(invalid("the count", fold.count));
+        return Err(invalid("the count", &fold.count));
     }
     if fold.count > MAX_COUNT {
         return Err(ConvertError::TooLarge {
@@ -40,7 +40,7 @@ pub fn fold_from_message(fold: v1::Fold) -> Result<Fold, ConvertError> {
         });
     }
     if fold.first < 0 || fold.last < fold.first {
-        return Err(invalid("the time of the last match", fold.last));
+        return Err(invalid("the time of the last match", &fold.last));
     }
     let group = fold
         .group
