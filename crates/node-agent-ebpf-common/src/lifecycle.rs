@@ -1,0 +1,29 @@
+//! Fork and exit.
+
+record! {
+    /// A new process. The header is about the child.
+    pub struct ForkRecord: 40 {
+        /// Start of the process that forked, as [`crate::Header::start`].
+        pub parent_start: u64,
+        /// The process that forked, whoever becomes the parent for `wait`.
+        pub parent_tgid: u32,
+        /// The child's process id in its own namespace.
+        pub namespace_pid: u32,
+        /// Inode number of the child's process id namespace.
+        pub pid_namespace: u32,
+        /// Real user id.
+        pub uid: u32,
+        /// Name of the child's main thread.
+        pub comm: [u8; 16],
+    }
+}
+
+record! {
+    /// The last thread of a process ended.
+    pub struct ExitRecord: 8 {
+        /// As `wait` reports it: signal in the low 7 bits, core dump in bit 7, code above.
+        pub status: u32,
+        /// Zero.
+        pub reserved: u32,
+    }
+}
