@@ -122,9 +122,7 @@ fn walk(slot: *mut Slot, cgroup: u64) {
 #[inline(always)]
 fn prepend(slot: *mut Slot, text: u64) -> bool {
     // SAFETY: the buffer is longer than the bound.
-    let copied = unsafe {
-        bpf_probe_read_kernel_str((&raw mut (*slot).name).cast(), 256, text as *const _)
-    };
+    let copied = unsafe { bpf_probe_read_kernel_str((&raw mut (*slot).name).cast(), 256, text as *const _) };
     if copied < 1 {
         return false;
     }
@@ -186,9 +184,5 @@ fn names_container(slot: *mut Slot, length: u32) -> bool {
 #[inline(always)]
 fn byte(slot: *mut Slot, index: u32) -> u8 {
     // SAFETY: masked below the size of the buffer.
-    unsafe {
-        core::ptr::read_volatile(
-            (&raw const (*slot).name).cast::<u8>().add(index as usize & 0xff),
-        )
-    }
+    unsafe { core::ptr::read_volatile((&raw const (*slot).name).cast::<u8>().add(index as usize & 0xff)) }
 }

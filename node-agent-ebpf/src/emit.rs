@@ -12,10 +12,10 @@ use crate::{atomic, maps::COUNTERS};
 /// between the load and the store by another one of the same kind.
 macro_rules! count {
     ($kind:expr, $counter:ident) => {
-        $crate::emit::add_one($kind, core::mem::offset_of!(
-            yagura_node_agent_ebpf_common::Counters,
-            $counter
-        ))
+        $crate::emit::add_one(
+            $kind,
+            core::mem::offset_of!(yagura_node_agent_ebpf_common::Counters, $counter),
+        )
     };
 }
 

@@ -85,18 +85,14 @@ pub(crate) fn process_exec(ctx: BtfTracePointContext) -> i32 {
 
 /// Builds and submits the full record. Returns 0, or why it was not delivered.
 #[inline(always)]
-fn full(
-    slot: *mut Slot,
-    task: Task,
-    binprm: u64,
-    cgroup: u64,
-    flags: u32,
-    namespace: NamespacePid,
-) -> u32 {
+fn full(slot: *mut Slot, task: Task, binprm: u64, cgroup: u64, flags: u32, namespace: NamespacePid) -> u32 {
     let mut header = task.header(kind::EXEC, cgroup, flags);
     // SAFETY: the slot is claimed, and the place lies in its head.
     let record = unsafe {
-        &mut *(&raw mut (*slot).record).cast::<u8>().add(Header::SIZE).cast::<ExecRecord>()
+        &mut *(&raw mut (*slot).record)
+            .cast::<u8>()
+            .add(Header::SIZE)
+            .cast::<ExecRecord>()
     };
     let mut at = (Header::SIZE + ExecRecord::SIZE) as u32;
 
@@ -152,8 +148,14 @@ fn full(
         at += length;
     }
 
+    if offset!(binprm_secure) != MISSING {
+        let bit = offset!(binprm_secure);
+        if read::<u8>(binprm, bit / 8) & (1 << (bit % 8)) != 0 {
+            header.flags |= flags::SECURE_EXEC;
+        }
+    }
+
     header.flags |= arguments(slot, record, mm, at);
-    record.reserved = 0;
     let size = at + record.args_len;
     header.size = size;
     // SAFETY: as above.
@@ -255,10 +257,7 @@ fn surroundings(record: &mut ExecRecord, task: Task) {
     let signal: u64 = read(task.0, offset!(task_signal));
     record.tty = [0; 16];
     record.session_leader = 0;
-    if offset!(signal_tty) != MISSING
-        && offset!(signal_pids) != MISSING
-        && offset!(tty_name) != MISSING
-    {
+    if offset!(signal_tty) != MISSING && offset!(signal_pids) != MISSING && offset!(tty_name) != MISSING {
         let tty: u64 = read(signal, offset!(signal_tty));
         if tty != 0 {
             record.tty = read(tty, offset!(tty_name));
@@ -285,24 +284,31 @@ fn surroundings(record: &mut ExecRecord, task: Task) {
     record.stdin_type = 0;
     record.stdout_type = 0;
     record.stderr_type = 0;
+    record.stdin_device = 0;
+    record.stdout_device = 0;
+    record.stderr_device = 0;
     if offset!(task_files) != MISSING
         && offset!(files_table) != MISSING
         && offset!(table_files) != MISSING
+        && offset!(inode_device) != MISSING
     {
         let files: u64 = read(task.0, offset!(task_files));
         let table: u64 = read(files, offset!(files_table));
         let open: u64 = read(table, offset!(table_files));
-        record.stdin_type = file_type(open, 0);
-        record.stdout_type = file_type(open, 1);
-        record.stderr_type = file_type(open, 2);
+        (record.stdin_type, record.stdin_device) = descriptor(open, 0);
+        (record.stdout_type, record.stdout_device) = descriptor(open, 1);
+        (record.stderr_type, record.stderr_device) = descriptor(open, 2);
     }
 }
 
+/// Type and device number of what an open descriptor refers to.
 #[inline(always)]
-fn file_type(open: u64, descriptor: u32) -> u32 {
-    let file: u64 = read(open, descriptor * 8);
+fn descriptor(open: u64, number: u32) -> (u32, u32) {
+    let file: u64 = read(open, number * 8);
     let inode: u64 = read(file, offset!(file_inode));
-    u32::from(read::<u16>(inode, offset!(inode_mode))) & FILE_TYPE
+    let mode = u32::from(read::<u16>(inode, offset!(inode_mode)));
+    let open = u32::from(inode != 0);
+    (mode & FILE_TYPE | open, read(inode, offset!(inode_device)))
 }
 
 /// Copies a string of the kernel to `at` in the record. Returns its length without the
@@ -312,7 +318,9 @@ fn name(slot: *mut Slot, at: u32, text: u64, room: u32) -> (u32, bool) {
     // SAFETY: masked to the room for the head of a record, and the record is longer by more than
     // any room given.
     let copied = unsafe {
-        let place = (&raw mut (*slot).record).cast::<u8>().add(at as usize & (HEAD - 1));
+        let place = (&raw mut (*slot).record)
+            .cast::<u8>()
+            .add(at as usize & (HEAD - 1));
         bpf_probe_read_kernel_str(place.cast(), room, text as *const _)
     };
     if copied < 1 {
@@ -344,7 +352,9 @@ fn arguments(slot: *mut Slot, record: &mut ExecRecord, mm: u64, at: u32) -> u32 
     let wanted = load!(slot, length) & ARGS_MAX as u32;
     // SAFETY: masked to the room for the head of a record, behind which all arguments fit.
     let result = unsafe {
-        let place = (&raw mut (*slot).record).cast::<u8>().add(at as usize & (HEAD - 1));
+        let place = (&raw mut (*slot).record)
+            .cast::<u8>()
+            .add(at as usize & (HEAD - 1));
         bpf_probe_read_user(place.cast(), wanted, start as *const _)
     };
     if result == 0 {

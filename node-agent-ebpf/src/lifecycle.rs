@@ -44,12 +44,15 @@ pub(crate) fn process_fork(ctx: BtfTracePointContext) -> i32 {
     };
     let mut header = child.header(kind::FORK, cgroup_id(child.cgroup()), flags);
     header.size = (Header::SIZE + ForkRecord::SIZE) as u32;
+    let cred = child.cred();
     let record = ForkRecord {
         parent_start: parent.process_start(),
         parent_tgid: parent.tgid(),
         namespace_pid: namespace.pid,
         pid_namespace: namespace.inode,
-        uid: read(child.cred(), offset!(cred_uid)),
+        uid: read(cred, offset!(cred_uid)),
+        euid: read(cred, offset!(cred_euid)),
+        egid: read(cred, offset!(cred_egid)),
         comm: child.comm(),
     };
     emit::submit(&LINEAGE, kind::FORK, Fork { header, record });
@@ -80,10 +83,7 @@ pub(crate) fn process_exit(ctx: BtfTracePointContext) -> i32 {
     };
     let mut header = task.header(kind::EXIT, cgroup_id(task.cgroup()), 0);
     header.size = (Header::SIZE + ExitRecord::SIZE) as u32;
-    let record = ExitRecord {
-        status,
-        reserved: 0,
-    };
+    let record = ExitRecord { status, reserved: 0 };
     emit::submit(&LINEAGE, kind::EXIT, Exit { header, record });
     0
 }

@@ -4,9 +4,7 @@ use aya_ebpf::{
     macros::map,
     maps::{Array, LruHashMap, PerCpuArray, RingBuf},
 };
-use yagura_node_agent_ebpf_common::{
-    CgroupState, Counters, MISSING, Offsets, SLOTS_PER_CPU, Settings, kind,
-};
+use yagura_node_agent_ebpf_common::{CgroupState, Counters, MISSING, Offsets, SLOTS_PER_CPU, Settings, kind};
 
 use crate::scratch::Slot;
 

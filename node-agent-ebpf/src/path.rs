@@ -124,7 +124,9 @@ pub(crate) fn copy_out(slot: *mut Slot, at: u32) -> u32 {
         // Nothing above the root itself.
         // SAFETY: masked to the room for the head of a record.
         unsafe {
-            let place = (&raw mut (*slot).record).cast::<u8>().add(at as usize & (HEAD - 1));
+            let place = (&raw mut (*slot).record)
+                .cast::<u8>()
+                .add(at as usize & (HEAD - 1));
             core::ptr::write_volatile(place, b'/');
         }
         return 1;
@@ -134,7 +136,9 @@ pub(crate) fn copy_out(slot: *mut Slot, at: u32) -> u32 {
     // SAFETY: both places are masked to their buffers, which are longer than place and length.
     unsafe {
         let from = (&raw const (*slot).path).cast::<u8>().add(start);
-        let to = (&raw mut (*slot).record).cast::<u8>().add(at as usize & (HEAD - 1));
+        let to = (&raw mut (*slot).record)
+            .cast::<u8>()
+            .add(at as usize & (HEAD - 1));
         bpf_probe_read_kernel(to.cast(), length, from.cast());
     }
     length

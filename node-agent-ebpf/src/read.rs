@@ -22,6 +22,7 @@ macro_rules! setting {
 /// A value that may be read as any bytes.
 pub(crate) trait Plain: Copy + Default {}
 
+impl Plain for u8 {}
 impl Plain for u16 {}
 impl Plain for u32 {}
 impl Plain for u64 {}

@@ -1,1 +1,5 @@
 //! The node agent.
+
+pub mod bpf;
+pub mod decode;
+pub mod enrich;

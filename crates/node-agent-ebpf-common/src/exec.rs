@@ -3,7 +3,7 @@
 record! {
     /// A program was executed. The tail holds, each with the length given here and without
     /// separators: path, working directory, file name, interpreter, arguments.
-    pub struct ExecRecord: 184 {
+    pub struct ExecRecord: 192 {
         /// Start of the parent, as [`crate::Header::start`].
         pub parent_start: u64,
         /// Inode number of the executable.
@@ -50,12 +50,19 @@ record! {
         pub network_namespace: u32,
         /// Inode number of the user namespace.
         pub user_namespace: u32,
-        /// File types (the `S_IFMT` bits) of descriptors 0, 1 and 2; 0 when closed.
+        /// What descriptor 0 refers to: the type bits of the file's mode, and bit 0 set when it
+        /// is open at all.
         pub stdin_type: u32,
         /// See `stdin_type`.
         pub stdout_type: u32,
         /// See `stdin_type`.
         pub stderr_type: u32,
+        /// Device numbers behind descriptors 0, 1 and 2 that are devices, in the form of `device`.
+        pub stdin_device: u32,
+        /// See `stdin_device`.
+        pub stdout_device: u32,
+        /// See `stdin_device`.
+        pub stderr_device: u32,
         /// Bytes of all arguments as the process has them, also those that are not in the tail.
         pub args_total: u32,
         /// Bytes in the tail: resolved path of the executable.
@@ -69,8 +76,6 @@ record! {
         pub interpreter_len: u32,
         /// Bytes in the tail: arguments, each ended by a zero byte.
         pub args_len: u32,
-        /// Zero.
-        pub reserved: u32,
         /// Name of the terminal such as `pts0`, padded with zeros; empty without one.
         pub tty: [u8; 16],
         /// Name of the main thread after the call.

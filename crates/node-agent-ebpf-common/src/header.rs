@@ -78,6 +78,8 @@ pub mod flags {
     pub const SCRIPT: u32 = 1 << 11;
     /// The name given to `execve` is longer than a record holds.
     pub const FILENAME_TRUNCATED: u32 = 1 << 12;
+    /// The call gained privileges: set-user-id, set-group-id, file capabilities.
+    pub const SECURE_EXEC: u32 = 1 << 14;
     /// The cgroup's path is deeper or longer than a record holds.
     pub const CGROUP_TRUNCATED: u32 = 1 << 13;
 }

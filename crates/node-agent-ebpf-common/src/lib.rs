@@ -21,8 +21,7 @@ mod settings;
 pub use cgroup::{CGROUP_PATH_MAX, CgroupRecord, CgroupState};
 pub use counters::{COUNTER_NAMES, Counters};
 pub use exec::{
-    ARGS_MAX, EXEC_TAIL_MAX, ExecLineageRecord, ExecRecord, NAME_MAX, PATH_DEPTH_MAX, PATH_MAX,
-    payload_loss,
+    ARGS_MAX, EXEC_TAIL_MAX, ExecLineageRecord, ExecRecord, NAME_MAX, PATH_DEPTH_MAX, PATH_MAX, payload_loss,
 };
 pub use header::{Header, flags, kind};
 pub use layout::Scalar;

@@ -2,7 +2,7 @@
 
 record! {
     /// A new process. The header is about the child.
-    pub struct ForkRecord: 40 {
+    pub struct ForkRecord: 48 {
         /// Start of the process that forked, as [`crate::Header::start`].
         pub parent_start: u64,
         /// The process that forked, whoever becomes the parent for `wait`.
@@ -13,6 +13,10 @@ record! {
         pub pid_namespace: u32,
         /// Real user id.
         pub uid: u32,
+        /// Effective user id.
+        pub euid: u32,
+        /// Effective group id.
+        pub egid: u32,
         /// Name of the child's main thread.
         pub comm: [u8; 16],
     }

@@ -14,6 +14,13 @@ pub enum Source {
         /// Path of the member.
         path: &'static str,
     },
+    /// Position of a bit field in bits, as `Member` otherwise.
+    Bit {
+        /// Name of the structure.
+        owner: &'static str,
+        /// Name of the member.
+        path: &'static str,
+    },
     /// Size in bytes of a structure.
     Size {
         /// Name of the structure.
@@ -33,12 +40,12 @@ pub struct Need {
 }
 
 macro_rules! manifest {
-    ($size:literal; $( $feature:literal { $( $field:ident: $owner:literal $path:literal, )+ } )+) => {
+    ($size:literal; $( $feature:literal { $( $field:ident: $owner:literal $path:tt, )+ } )+) => {
         record! {
-            /// Offsets of members, in bytes, or [`MISSING`].
+            /// What the manifest asks for, each a number or [`MISSING`].
             pub struct Offsets: $size {
                 $($(
-                    #[doc = concat!("`", $owner, ".", $path, "`")]
+                    #[doc = concat!("`", $owner, "` ", stringify!($path))]
                     pub $field: u32,
                 )+)+
             }
@@ -62,11 +69,14 @@ macro_rules! manifest {
 
         const _: () = assert!(MANIFEST.len() * 4 == Offsets::SIZE);
     };
+    (@source $owner:literal (bit $path:literal)) => {
+        Source::Bit { owner: $owner, path: $path }
+    };
     (@source $owner:literal "sizeof") => { Source::Size { owner: $owner } };
     (@source $owner:literal $path:literal) => { Source::Member { owner: $owner, path: $path } };
 }
 
-manifest! { 316;
+manifest! { 324;
     "process" {
         task_tgid: "task_struct" "tgid",
         task_pid: "task_struct" "pid",
@@ -157,5 +167,9 @@ manifest! { 316;
         task_files: "task_struct" "files",
         files_table: "files_struct" "fdt",
         table_files: "fdtable" "fd",
+        inode_device: "inode" "i_rdev",
+    }
+    "privilege" {
+        binprm_secure: "linux_binprm" (bit "secureexec"),
     }
 }
