@@ -153,7 +153,8 @@ fn the_agent_has_single_capabilities_and_the_node_read_only() {
     let folders: BTreeSet<&str> = list(&pod(agent)["volumes"])
         .filter_map(|volume| volume["hostPath"]["path"].as_str())
         .collect();
-    assert_eq!(folders, BTreeSet::from(["/proc", "/var/lib/yagura"]));
+    let expected = ["/etc", "/proc", "/var/lib/yagura", "/var/log/containers", "/var/log/pods"];
+    assert_eq!(folders, expected.into());
 }
 
 #[test]
