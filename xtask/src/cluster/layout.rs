@@ -43,6 +43,12 @@ impl Layout {
         }
     }
 
+    /// The layout in any folder.
+    #[cfg(test)]
+    pub(crate) fn at(root: PathBuf) -> Self {
+        Self { root }
+    }
+
     /// Kept between clusters: the lock, the last logs.
     pub(crate) fn root(&self) -> &Path {
         &self.root

@@ -218,3 +218,37 @@ fn private(path: &Path, text: &str) -> Result<()> {
         .with_context(|| format!("cannot write {}", unfinished.display()))?;
     std::fs::rename(&unfinished, path).with_context(|| format!("cannot rename to {}", path.display()))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn kubeconfigs_name_files_that_exist_and_nobody_else_reads() {
+        let root = std::env::temp_dir().join(format!("xtask-pki-{}", std::process::id()));
+        let layout = Layout::at(root.clone());
+        write(&layout).unwrap();
+        let mut configs: Vec<_> = USERS.iter().map(|user| layout.part_kubeconfig(user)).collect();
+        configs.push(layout.kubeconfig());
+        for config in configs {
+            let text = std::fs::read_to_string(&config).unwrap();
+            let parsed: serde_json::Value = serde_json::from_str(&text).unwrap();
+            let user = &parsed["users"][0]["user"];
+            let cluster = &parsed["clusters"][0]["cluster"];
+            for file in [
+                &user["client-certificate"],
+                &user["client-key"],
+                &cluster["certificate-authority"],
+            ] {
+                let mode = std::fs::metadata(file.as_str().unwrap())
+                    .unwrap()
+                    .permissions()
+                    .mode();
+                assert_eq!(mode & 0o777, 0o600, "{file}");
+            }
+        }
+        std::fs::remove_dir_all(root).unwrap();
+    }
+}
