@@ -6,16 +6,25 @@
 
 #![forbid(unsafe_code)]
 
+pub mod admission;
 pub mod args;
 pub mod budget;
+pub mod conditions;
 pub mod context;
+mod controllers;
+pub mod detection_rule;
 pub mod index;
 pub mod lease;
 pub mod metrics;
+pub mod node_sensor;
+pub mod pods;
+pub mod posture;
 pub mod serve;
 pub mod signals;
+pub mod status;
 mod supervise;
 pub mod tls;
+pub mod watch;
 
 use std::sync::Arc;
 
@@ -112,6 +121,7 @@ pub async fn run(args: Args) -> Result<(), RunError> {
         stop,
     };
     signals::seed(&context.client, &context.signals).await?;
+    controllers::start(&mut tasks, &context);
     let agents = AgentServer::bind(context.clone()).await?;
     tasks.spawn("signal-writer", signals::write(context.clone()));
     tasks.spawn("signal-triage", signals::watch_triage(context.clone()));

@@ -1,0 +1,76 @@
+//! The validating webhook: refuses what does not compile, with the compiler's own words.
+//!
+//! The reconcilers check the same again, so that a webhook that is away opens no hole. `review` is
+//! pure; `listener` does TLS; this module serves.
+
+mod listener;
+mod review;
+
+#[cfg(test)]
+mod tests;
+
+use std::io;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::DefaultBodyLimit;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use tokio::net::TcpListener;
+use tokio::task::spawn_blocking;
+
+use crate::context::Context;
+use listener::TlsListener;
+
+/// Longest request: two versions of the largest object that the API server takes (3 MiB).
+const MAX_BODY: usize = 8 * 1024 * 1024;
+
+/// The webhook could not be served.
+#[derive(Debug, thiserror::Error)]
+pub enum AdmissionError {
+    /// The address is taken or not ours.
+    #[error("cannot listen for the webhook on {address}")]
+    Bind {
+        /// The address.
+        address: std::net::SocketAddr,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The server ended.
+    #[error("the webhook's server ended")]
+    Serve(#[source] io::Error),
+}
+
+/// Serves until the operator ends.
+pub async fn run(context: Context) -> Result<(), AdmissionError> {
+    let address = context.args.webhook_listen;
+    let socket = TcpListener::bind(address)
+        .await
+        .map_err(|source| AdmissionError::Bind { address, source })?;
+    let config = context.identity.server_config(&["h2", "http/1.1"]);
+    let listener = TlsListener::new(socket, config);
+    axum::serve(listener, router())
+        .with_graceful_shutdown(context.stop.cancelled_owned())
+        .await
+        .map_err(AdmissionError::Serve)
+}
+
+fn router() -> Router {
+    Router::new()
+        .route("/validate", post(validate))
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+}
+
+async fn validate(body: Bytes) -> Response {
+    // Compiling and the object's tests take milliseconds of a processor.
+    let answer = spawn_blocking(move || review::answer(&body)).await;
+    match answer {
+        Ok(json) => ([(header::CONTENT_TYPE, "application/json")], json).into_response(),
+        Err(error) => {
+            tracing::error!(%error, "a review ended abnormally");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
+}

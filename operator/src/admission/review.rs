@@ -1,0 +1,104 @@
+//! From a request of the API server to its answer: pure.
+
+use std::collections::BTreeSet;
+
+use kube::core::DynamicObject;
+use kube::core::admission::{AdmissionRequest, AdmissionResponse, AdmissionReview};
+use yagura_crds::{DetectionRule, PostureCheck, PostureFramework};
+
+use crate::conditions::cut;
+use crate::detection_rule::validate::Invalid;
+use crate::{detection_rule, posture};
+
+/// Largest object that is taken: a rule of 64 KiB with all its tests is far smaller.
+const MAX_OBJECT: usize = 1024 * 1024;
+/// Longest message: people read the beginning.
+const MAX_MESSAGE: usize = 16 * 1024;
+/// Longest warning; the API server cuts longer ones.
+const MAX_WARNING: usize = 256;
+/// Most warnings.
+const MAX_WARNINGS: usize = 16;
+
+/// The answer to a request as JSON.
+pub(super) fn answer(body: &[u8]) -> Vec<u8> {
+    let review: Result<AdmissionReview<DynamicObject>, _> = serde_json::from_slice(body);
+    let response = match review.map(AdmissionReview::try_into) {
+        Ok(Ok(request)) => respond(&request),
+        Ok(Err(error)) => AdmissionResponse::invalid(chain_of(&error)),
+        Err(error) => AdmissionResponse::invalid(format!("the request is no AdmissionReview: {error}")),
+    };
+    // Strings and numbers only: this always has a form in JSON.
+    serde_json::to_vec(&response.into_review()).unwrap_or_default()
+}
+
+fn chain_of(error: &(dyn std::error::Error + 'static)) -> String {
+    yagura_telemetry::chain(error).to_string()
+}
+
+fn respond(request: &AdmissionRequest<DynamicObject>) -> AdmissionResponse {
+    let mut response = AdmissionResponse::from(request);
+    let Some(object) = &request.object else {
+        return response;
+    };
+    // What was let in before stays as it is: its labels can still be changed, and it be deleted.
+    let before = request.old_object.as_ref().and_then(|old| old.data.get("spec"));
+    if before.is_some() && before == object.data.get("spec") {
+        return response;
+    }
+    match judge(&request.kind.kind, object) {
+        Ok(warnings) => {
+            let shown = warnings.into_iter().take(MAX_WARNINGS);
+            let shown: Vec<String> = shown.map(|warning| cut(warning, MAX_WARNING)).collect();
+            response.warnings = (!shown.is_empty()).then_some(shown);
+            response
+        }
+        Err(invalid) => response.deny(cut(invalid.to_string(), MAX_MESSAGE)),
+    }
+}
+
+/// Warnings, or why the object is refused.
+fn judge(kind: &str, object: &DynamicObject) -> Result<Vec<String>, Invalid> {
+    let unreadable = |error: &(dyn std::error::Error + 'static)| Invalid::Object(chain_of(error));
+    let size = serde_json::to_vec(object)
+        .map_err(|error| unreadable(&error))?
+        .len();
+    if size > MAX_OBJECT {
+        return Err(Invalid::Object(format!(
+            "the object has {size} bytes, {MAX_OBJECT} at most are taken: shorten its description and tests, or split it"
+        )));
+    }
+    let object = object.clone();
+    match kind {
+        "DetectionRule" => {
+            let rule: DetectionRule = object.try_parse().map_err(|error| unreadable(&error))?;
+            detection_rule::validate::validate(&rule).map(|valid| valid.warnings)
+        }
+        "PostureCheck" => {
+            let check: PostureCheck = object.try_parse().map_err(|error| unreadable(&error))?;
+            posture::validate::validate(&check).map(|valid| valid.warnings)
+        }
+        "PostureFramework" => {
+            let framework: PostureFramework = object.try_parse().map_err(|error| unreadable(&error))?;
+            unique_controls(&framework)?;
+            Ok(Vec::new())
+        }
+        // The webhook's configuration asks for nothing else.
+        _ => Ok(Vec::new()),
+    }
+}
+
+/// Signals name `framework/control`: an id must not stand in two requirements.
+fn unique_controls(framework: &PostureFramework) -> Result<(), Invalid> {
+    let mut seen = BTreeSet::new();
+    for (place, requirement) in framework.spec.requirements.iter().enumerate() {
+        for (index, control) in requirement.controls.iter().enumerate() {
+            if !seen.insert(&control.id) {
+                return Err(Invalid::Object(format!(
+                    "spec.requirements[{place}].controls[{index}].id: {:?} stands in another requirement, too",
+                    control.id
+                )));
+            }
+        }
+    }
+    Ok(())
+}

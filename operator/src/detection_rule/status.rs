@@ -1,0 +1,147 @@
+//! What became of a rule: computed purely, written at a measured pace.
+
+use yagura_crds::DetectionRuleStatus;
+use yagura_crds::convert::time;
+use yagura_crds::detection_rule::{RuleNodes, RuleSignals};
+use yagura_event::Timestamp;
+use yagura_store::signals::RuleSummary;
+
+use super::apply::Applied;
+use super::validate::Invalid;
+use crate::conditions::{Answer, Finding, cut};
+
+/// After a change of the rule its status follows at once for this long.
+const PROMPT: i64 = 30_000_000_000;
+/// Later it is written once in this time at most.
+const PACE: i64 = 60_000_000_000;
+/// And looked at once in this time: a look costs a query of the store.
+const LOOK: i64 = 5_000_000_000;
+/// Most nodes that a message names.
+const SHOWN_NODES: usize = 5;
+
+/// What the steps before found out.
+#[derive(Debug)]
+pub(super) struct Outcome<'a> {
+    /// Warnings of the compiler, or why it does not run.
+    pub(super) verdict: Result<&'a [String], &'a Invalid>,
+    pub(super) enabled: bool,
+    pub(super) applied: &'a Applied,
+    pub(super) signals: &'a RuleSummary,
+}
+
+/// The status of a rule of this generation.
+pub(super) fn compute(
+    old: &DetectionRuleStatus,
+    generation: Option<i64>,
+    outcome: &Outcome<'_>,
+    now: Timestamp,
+) -> DetectionRuleStatus {
+    let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+    let nodes = &outcome.applied.nodes;
+    let accepted = accepted(outcome.verdict);
+    let programmed = programmed(outcome);
+    DetectionRuleStatus {
+        conditions: [accepted, programmed]
+            .map(|finding| finding.over(&old.conditions, generation, &time(now)))
+            .to_vec(),
+        nodes: Some(RuleNodes {
+            desired: number(nodes.desired),
+            active: number(nodes.active),
+            failed: number(nodes.failed.len()),
+            summary: format!("{}/{}", nodes.active, nodes.desired),
+        }),
+        signals: Some(RuleSignals {
+            open: u32::try_from(outcome.signals.open).unwrap_or(u32::MAX),
+            last: outcome.signals.last.map(time),
+        }),
+    }
+}
+
+fn accepted(verdict: Result<&[String], &Invalid>) -> Finding {
+    let (answer, reason, message) = match verdict {
+        Ok([]) => (
+            Answer::True,
+            "Compiled",
+            "it compiles and passes its tests".to_owned(),
+        ),
+        Ok(warnings) => (Answer::True, "Compiled", warnings.join("\n")),
+        Err(invalid) => (Answer::False, invalid.reason(), invalid.to_string()),
+    };
+    Finding {
+        kind: "Accepted",
+        answer,
+        reason,
+        message,
+    }
+}
+
+fn programmed(outcome: &Outcome<'_>) -> Finding {
+    let nodes = &outcome.applied.nodes;
+    let (answer, reason, message) = if outcome.verdict.is_err() {
+        (
+            Answer::False,
+            "NotAccepted",
+            "no node runs it: see the condition Accepted".to_owned(),
+        )
+    } else if !outcome.enabled {
+        (
+            Answer::False,
+            "Disabled",
+            "no node runs it: spec.enabled is false".to_owned(),
+        )
+    } else if nodes.desired == 0 {
+        (Answer::False, "NoNodes", "no node is selected".to_owned())
+    } else if !nodes.failed.is_empty() {
+        (Answer::False, "NodesFailed", failures(nodes))
+    } else if nodes.active < nodes.desired {
+        let missing = nodes.desired - nodes.active;
+        (
+            Answer::False,
+            "Pending",
+            format!("{missing} of {} nodes have not taken it over yet", nodes.desired),
+        )
+    } else {
+        (Answer::True, "Running", "every selected node runs it".to_owned())
+    };
+    Finding {
+        kind: "Programmed",
+        answer,
+        reason,
+        message,
+    }
+}
+
+/// `2 of 31 nodes cannot: node-7: MissingHook: …`
+fn failures(nodes: &crate::index::RuleNodes) -> String {
+    let mut message = format!("{} of {} nodes cannot: ", nodes.failed.len(), nodes.desired);
+    let shown: Vec<String> = nodes
+        .failed
+        .iter()
+        .take(SHOWN_NODES)
+        .map(|(node, failure)| cut(format!("{node}: {}: {}", failure.reason, failure.message), 1_024))
+        .collect();
+    message.push_str(&shown.join("; "));
+    if nodes.failed.len() > SHOWN_NODES {
+        message.push_str("; …");
+    }
+    message
+}
+
+/// When a rule's status may be looked at and written.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Pace {
+    /// When the rule changed, as far as this operator saw it.
+    pub(super) changed: Timestamp,
+    /// When its status was computed.
+    pub(super) looked: Option<Timestamp>,
+    /// When its status was written.
+    pub(super) written: Option<Timestamp>,
+}
+
+impl Pace {
+    /// Whether the next look is due.
+    pub(super) fn is_due(&self, now: Timestamp) -> bool {
+        let over = |since: Option<Timestamp>, pause: i64| since.is_none_or(|since| now.since(since) >= pause);
+        now.since(self.changed) <= PROMPT || (over(self.looked, LOOK) && over(self.written, PACE))
+    }
+}

@@ -1,0 +1,248 @@
+//! The pure steps on rules read from YAML.
+
+use yagura_crds::source::{Object, read};
+use yagura_crds::{DetectionRule, DetectionRuleStatus};
+use yagura_event::Timestamp;
+use yagura_proto::v1::{Hello, PolicyAck, RuleFailure};
+use yagura_store::signals::RuleSummary;
+
+use super::apply::{applied, apply};
+use super::build::build;
+use super::status::{Outcome, Pace, compute};
+use super::validate::{Invalid, validate};
+use crate::index::Index;
+use crate::index::nodes::Call;
+
+const RULE: &str = r#"
+apiVersion: yagura.dev/v1alpha1
+kind: DetectionRule
+metadata: {name: shell}
+spec:
+  title: A shell
+  description: prose
+  severity: high
+  where: {target: container, nodeSelector: {matchLabels: {pool: web}}}
+  let:
+    - {name: shells, value: '["sh", "bash"]'}
+  condition: |
+    event.kind == "process.exec" &&
+      process.name in shells
+  signal: {title: "Shell {{process.name}}", groupBy: [container.id]}
+  tests:
+    - name: fires
+      events: [{kind: process.exec, process: {name: sh}, container: {id: c}}]
+      expect: {signals: 1}
+"#;
+
+fn rule(yaml: &str) -> DetectionRule {
+    let mut file = read("rule.yaml", yaml);
+    assert_eq!(file.faults, []);
+    let Some(Object::DetectionRule(rule)) = file.documents.pop().map(|document| document.object) else {
+        panic!("a rule was written")
+    };
+    let mut rule = *rule;
+    rule.metadata.uid = Some("uid-1".to_owned());
+    rule.metadata.generation = Some(4);
+    rule
+}
+
+fn at(second: i64) -> Timestamp {
+    Timestamp(second * 1_000_000_000)
+}
+
+/// An index with connected nodes of a pool.
+fn index(nodes: &[(&str, &str)]) -> Index {
+    let mut index = Index::new(1);
+    for (name, pool) in nodes {
+        index
+            .policy
+            .apply_node(name, [("pool".to_owned(), (*pool).to_owned())].into());
+        index.nodes.open(name, Call::Subscribe, at(1));
+        index.nodes.hello(name, Hello::default(), at(1));
+    }
+    index
+}
+
+fn ack(index: &mut Index, node: &str, failures: Vec<RuleFailure>) {
+    let revision = index.policy.revision_of_node(node).unwrap();
+    index.nodes.ack(node, PolicyAck { revision, failures }, at(2));
+}
+
+fn condition<'a>(status: &'a DetectionRuleStatus, kind: &str) -> (&'a str, &'a str, &'a str) {
+    let found = status
+        .conditions
+        .iter()
+        .find(|condition| condition.type_ == kind)
+        .unwrap();
+    (&found.status, &found.reason, &found.message)
+}
+
+/// What the status says after the agents' answers.
+fn status(
+    rule: &DetectionRule,
+    index: &mut Index,
+    old: &DetectionRuleStatus,
+    second: i64,
+) -> DetectionRuleStatus {
+    let verdict = validate(rule);
+    apply(
+        index,
+        "uid-1",
+        verdict.as_ref().ok().and_then(|valid| build(rule, valid)),
+    );
+    let outcome = Outcome {
+        verdict: verdict.as_ref().map(|valid| &*valid.warnings),
+        enabled: rule.spec.enabled,
+        applied: &applied(index, "uid-1"),
+        signals: &RuleSummary {
+            open: 2,
+            last: Some(at(50)),
+        },
+    };
+    compute(old, rule.metadata.generation, &outcome, at(second))
+}
+
+#[test]
+fn a_mistake_is_told_with_line_and_column() {
+    let broken = rule(&RULE.replace("process.name in shells", "process.nmae in shells"));
+    let Err(invalid @ Invalid::Condition(_)) = validate(&broken) else {
+        panic!("process.nmae is no field")
+    };
+    let message = invalid.to_string();
+    assert!(message.contains("spec.condition:2:3"), "{message}");
+    assert!(message.contains("did you mean process.name?"), "{message}");
+    let status = status(
+        &broken,
+        &mut index(&[("n1", "web")]),
+        &DetectionRuleStatus::default(),
+        10,
+    );
+    assert_eq!(
+        condition(&status, "Accepted"),
+        ("False", "InvalidCondition", message.as_str())
+    );
+    assert_eq!(condition(&status, "Programmed").1, "NotAccepted");
+    assert_eq!(status.conditions[0].observed_generation, Some(4));
+}
+
+#[test]
+fn a_rule_whose_own_test_fails_does_not_run() {
+    let failing = rule(&RULE.replace("signals: 1", "signals: 3"));
+    let mut index = index(&[("n1", "web")]);
+    let status = status(&failing, &mut index, &DetectionRuleStatus::default(), 10);
+    let (answer, reason, message) = condition(&status, "Accepted");
+    assert_eq!((answer, reason), ("False", "TestsFailed"));
+    assert!(message.contains("spec.tests[0] \"fires\""), "{message}");
+    assert_eq!(index.nodes_of_rule("uid-1").desired, 0);
+}
+
+#[test]
+fn agents_get_the_rule_without_prose_and_tests() {
+    let rule = rule(RULE);
+    let served = build(&rule, &validate(&rule).unwrap()).unwrap();
+    assert!(yagura_proto::content::is_sealed(&served.body));
+    assert_eq!(served.body.title, "Shell {{process.name}}");
+    assert_eq!(served.body.group_by, ["container.id"]);
+    assert_eq!(served.body.r#where.as_ref().unwrap().target, "container");
+    assert_eq!((served.meta.name.as_str(), served.meta.generation), ("shell", 4));
+    let mut reworded = rule.clone();
+    reworded.spec.description = "other prose".to_owned();
+    reworded.spec.tests.clear();
+    let same = build(&reworded, &validate(&reworded).unwrap()).unwrap();
+    assert_eq!(same.body.hash, served.body.hash);
+    let mut off = rule;
+    off.spec.enabled = false;
+    assert!(build(&off, &validate(&off).unwrap()).is_none());
+}
+
+#[test]
+fn the_status_follows_the_nodes_and_keeps_its_times() {
+    let rule = rule(RULE);
+    let mut index = index(&[("n1", "web"), ("n2", "web"), ("n3", "batch")]);
+    let first = status(&rule, &mut index, &DetectionRuleStatus::default(), 10);
+    assert_eq!(condition(&first, "Accepted").0, "True");
+    assert_eq!(condition(&first, "Programmed").1, "Pending");
+    assert_eq!(first.nodes.as_ref().unwrap().summary, "0/2");
+
+    ack(&mut index, "n1", Vec::new());
+    let failure = RuleFailure {
+        uid: "uid-1".into(),
+        reason: "MissingHook".into(),
+        message: "no hook".into(),
+    };
+    ack(&mut index, "n2", vec![failure]);
+    let second = status(&rule, &mut index, &first, 20);
+    let (answer, reason, message) = condition(&second, "Programmed");
+    assert_eq!((answer, reason), ("False", "NodesFailed"));
+    assert_eq!(message, "1 of 2 nodes cannot: n2: MissingHook: no hook");
+    assert_eq!(second.nodes.as_ref().unwrap().summary, "1/2");
+    // False before, False now: the answer did not flip.
+    assert_eq!(
+        second.conditions[1].last_transition_time,
+        first.conditions[1].last_transition_time
+    );
+
+    ack(&mut index, "n2", Vec::new());
+    let third = status(&rule, &mut index, &second, 30);
+    assert_eq!(
+        condition(&third, "Programmed"),
+        ("True", "Running", "every selected node runs it")
+    );
+    assert_eq!(
+        third.conditions[1].last_transition_time,
+        yagura_crds::convert::time(at(30))
+    );
+    assert_eq!(
+        third.conditions[0].last_transition_time,
+        first.conditions[0].last_transition_time
+    );
+    assert_eq!(third.signals.as_ref().unwrap().open, 2);
+    assert_eq!(
+        status(&rule, &mut index, &third, 99),
+        third,
+        "nothing changed, so nothing is written"
+    );
+}
+
+#[test]
+fn a_switched_off_rule_and_one_without_nodes_say_so() {
+    let mut off = rule(RULE);
+    off.spec.enabled = false;
+    let status_off = status(
+        &off,
+        &mut index(&[("n1", "web")]),
+        &DetectionRuleStatus::default(),
+        10,
+    );
+    assert_eq!(condition(&status_off, "Programmed").1, "Disabled");
+    let nowhere = status(
+        &rule(RULE),
+        &mut index(&[("n3", "batch")]),
+        &DetectionRuleStatus::default(),
+        10,
+    );
+    assert_eq!(condition(&nowhere, "Programmed").1, "NoNodes");
+}
+
+#[test]
+fn a_status_is_prompt_after_a_change_and_patient_later() {
+    let written = |changed, looked, written| Pace {
+        changed: at(changed),
+        looked: Some(at(looked)),
+        written: Some(at(written)),
+    };
+    assert!(
+        written(100, 120, 120).is_due(at(121)),
+        "a change is followed at once"
+    );
+    assert!(!written(100, 120, 120).is_due(at(131)));
+    assert!(!written(100, 176, 120).is_due(at(180)), "a look costs something");
+    assert!(written(100, 120, 120).is_due(at(180)));
+    assert!(
+        Pace {
+            changed: at(0),
+            ..Pace::default()
+        }
+        .is_due(at(500))
+    );
+}

@@ -1,0 +1,182 @@
+//! Decides whether a rule can run: pure, and the same for webhook and reconciler.
+
+use kube::core::Selector;
+use yagura_crds::DetectionRule;
+use yagura_crds::convert::{ConvertError, rule_source};
+use yagura_engine::testing::{Outcome, run_rule_tests};
+use yagura_event::Registry;
+use yagura_rules::{Diagnostic, Lists, Origin, Part, RuleSource, compile, render};
+
+/// Longest name of a rule: it becomes a label value.
+const MAX_NAME: usize = 63;
+/// Most failed tests that a message names.
+const SHOWN_TESTS: usize = 8;
+
+/// A rule's name, short enough for a label.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct RuleName(String);
+
+/// The uid of an object.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Uid(String);
+
+impl RuleName {
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Uid {
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A rule that compiles and passes its tests.
+#[derive(Clone, Debug)]
+pub(crate) struct Valid {
+    pub(crate) name: RuleName,
+    pub(crate) uid: Uid,
+    pub(crate) source: RuleSource,
+    /// The nodes that it runs on.
+    pub(crate) nodes: Selector,
+    /// Warnings of the compiler, each on one line.
+    pub(crate) warnings: Vec<String>,
+}
+
+/// Why a rule does not run.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Invalid {
+    /// The object lacks something that the API server would have asked for.
+    #[error("{0}")]
+    Object(String),
+    /// It does not compile; the compiler's diagnostics with their places.
+    #[error("{0}")]
+    Condition(String),
+    /// Its own tests fail.
+    #[error("{0}")]
+    Tests(String),
+}
+
+impl Invalid {
+    /// Reason for the condition `Accepted`.
+    pub(crate) fn reason(&self) -> &'static str {
+        match self {
+            Self::Object(_) => "InvalidObject",
+            Self::Condition(_) => "InvalidCondition",
+            Self::Tests(_) => "TestsFailed",
+        }
+    }
+}
+
+impl From<ConvertError> for Invalid {
+    fn from(error: ConvertError) -> Self {
+        Self::Object(error.to_string())
+    }
+}
+
+/// Decides whether a rule can run.
+pub(crate) fn validate(rule: &DetectionRule) -> Result<Valid, Invalid> {
+    let source = rule_source(rule)?;
+    if source.name.is_empty() || source.name.len() > MAX_NAME {
+        return Err(Invalid::Object(format!(
+            "metadata.name: has {} bytes; 1 to {MAX_NAME} are allowed, because it becomes a label value",
+            source.name.len()
+        )));
+    }
+    let nodes = rule
+        .spec
+        .scope
+        .as_ref()
+        .and_then(|scope| scope.node_selector.clone())
+        .unwrap_or_default();
+    let nodes = Selector::try_from(nodes)
+        .map_err(|error| Invalid::Object(format!("spec.where.nodeSelector: {error}")))?;
+    let compiled = compile(&source, Registry::workload(), &Lists::builtin());
+    let Some(runnable) = compiled.rule else {
+        return Err(Invalid::Condition(explain(&compiled.diagnostics, |part| {
+            part_of(&source, part)
+        })));
+    };
+    if let Some(failed) = failed_tests(run_rule_tests(&runnable, &source.tests)) {
+        return Err(Invalid::Tests(failed));
+    }
+    Ok(Valid {
+        name: RuleName(source.name.clone()),
+        uid: Uid(source.uid.clone()),
+        warnings: one_line_each(&compiled.diagnostics, |part| part_of(&source, part)),
+        source,
+        nodes,
+    })
+}
+
+/// The text that a part's spans count from.
+fn part_of(source: &RuleSource, part: Part) -> &str {
+    let text = match part {
+        Part::Condition => Some(&source.condition),
+        Part::LetName(index) => source.lets.get(index).map(|definition| &definition.name),
+        Part::Let(index) => source.lets.get(index).map(|definition| &definition.value),
+        Part::Exception(index) => source.exceptions.get(index).map(|exception| &exception.condition),
+        Part::Title => return source.signal_title(),
+        Part::GroupBy(index) => source.signal.group_by.get(index),
+        Part::Field(index) => source.signal.fields.get(index),
+        Part::AppliesWhen | Part::Pass | Part::Evidence(_) => None,
+    };
+    text.map_or("", String::as_str)
+}
+
+/// The diagnostics as the compiler shows them, errors first, with places such as
+/// `spec.condition:2:7`.
+pub(crate) fn explain<'s>(diagnostics: &[Diagnostic], text_of: impl Fn(Part) -> &'s str) -> String {
+    let (errors, warnings): (Vec<_>, Vec<_>) =
+        diagnostics.iter().partition(|diagnostic| diagnostic.is_error());
+    errors
+        .into_iter()
+        .chain(warnings)
+        .map(|diagnostic| {
+            let name = format!("spec.{}", diagnostic.part);
+            render(diagnostic, &name, text_of(diagnostic.part), &Origin::default())
+        })
+        .collect()
+}
+
+/// The diagnostics on one line each, with their places.
+pub(crate) fn one_line_each<'s>(
+    diagnostics: &[Diagnostic],
+    text_of: impl Fn(Part) -> &'s str,
+) -> Vec<String> {
+    diagnostics
+        .iter()
+        .map(|diagnostic| {
+            let place = Origin::default().locate(text_of(diagnostic.part), diagnostic.span.start);
+            format!(
+                "spec.{}:{}:{}: {diagnostic}",
+                diagnostic.part, place.line, place.column
+            )
+        })
+        .collect()
+}
+
+/// What to say of tests that failed; `None` when all passed.
+pub(crate) fn failed_tests(outcomes: Vec<Outcome>) -> Option<String> {
+    let count = outcomes.len();
+    let failed: Vec<String> = outcomes
+        .into_iter()
+        .enumerate()
+        .filter_map(|(index, outcome)| {
+            Some(format!(
+                "spec.tests[{index}] {:?}: {}",
+                outcome.name, outcome.failure?
+            ))
+        })
+        .collect();
+    if failed.is_empty() {
+        return None;
+    }
+    let mut message = format!("{} of {count} tests fail:\n", failed.len());
+    message.push_str(&failed[..failed.len().min(SHOWN_TESTS)].join("\n"));
+    if failed.len() > SHOWN_TESTS {
+        message.push_str("\n…");
+    }
+    Some(message)
+}

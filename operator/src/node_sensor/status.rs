@@ -1,0 +1,347 @@
+//! What a NodeSensor says, from what is known of a node's agent.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use yagura_crds::NodeSensorStatus;
+use yagura_crds::convert::time;
+use yagura_crds::node_sensor::{Hook, PolicyRevisions, SensorRuleError, SensorRules};
+use yagura_event::Timestamp;
+use yagura_proto::v1::AgentStatus;
+
+use crate::conditions::{Answer, Finding, cut};
+use crate::index::Index;
+use crate::index::nodes::NodeState;
+
+/// Silence after which a node's agent is not ready.
+pub(super) const SILENCE: i64 = 30_000_000_000;
+
+/// Most reasons that are shown.
+const MAX_ERRORS: usize = 8;
+/// Most hooks and counters that are shown: far more than an agent has, less than a hostile one sends.
+const MAX_HOOKS: usize = 128;
+const MAX_COUNTERS: usize = 256;
+
+/// The status for a node; `started` is when this operator began to listen, `None` for a node that
+/// it has not heard of yet.
+pub(super) fn compute(
+    index: &Index,
+    node: &str,
+    old: &NodeSensorStatus,
+    generation: Option<i64>,
+    started: Timestamp,
+    now: Timestamp,
+) -> NodeSensorStatus {
+    let state = index.nodes.get(node);
+    let ready = ready(state, started, now);
+    let conditions = vec![ready.over(&old.conditions, generation, &time(now))];
+    let Some(state) = state else {
+        return NodeSensorStatus {
+            conditions,
+            ..old.clone()
+        };
+    };
+    let hello = state.hello.as_deref();
+    let report = state.status.as_deref();
+    let unreported = AgentStatus::default();
+    let reported = report.unwrap_or(&unreported);
+    let first = |a: &str, b: Option<&str>| {
+        cut(
+            if a.is_empty() { b.unwrap_or_default() } else { a }.to_owned(),
+            128,
+        )
+    };
+    let counters: BTreeMap<String, i64> = reported
+        .counters
+        .iter()
+        .collect::<BTreeMap<_, _>>()
+        .into_iter()
+        .take(MAX_COUNTERS)
+        .map(|(name, count)| (cut(name.clone(), 128), i64::try_from(*count).unwrap_or(i64::MAX)))
+        .collect();
+    NodeSensorStatus {
+        conditions,
+        agent_version: first(
+            &reported.agent_version,
+            hello.map(|hello| hello.agent_version.as_str()),
+        ),
+        kernel: first(
+            &reported.kernel_release,
+            hello.map(|hello| hello.kernel_release.as_str()),
+        ),
+        backend: backend(reported),
+        hooks: hooks(reported),
+        policy: PolicyRevisions {
+            wanted: index.policy.revision_of_node(node).unwrap_or_default(),
+            active: cut(state.active_revision.clone(), 128),
+        },
+        rules: rules(index, node, state),
+        dropped: counters
+            .iter()
+            .filter(|(name, _)| is_loss(name))
+            .fold(0, |sum: i64, (_, count)| sum.saturating_add(*count)),
+        counters,
+        last_report: state.last_seen.map(time),
+    }
+}
+
+fn ready(state: Option<&NodeState>, started: Timestamp, now: Timestamp) -> Finding {
+    let finding = |answer, reason, message: String| Finding {
+        kind: "Ready",
+        answer,
+        reason,
+        message,
+    };
+    if state.is_some_and(|state| state.connected) {
+        return finding(Answer::True, "Connected", "the agent is connected".to_owned());
+    }
+    let last = state
+        .and_then(|state| state.last_seen)
+        .map_or(started, |seen| seen.max(started));
+    if now.since(last) < SILENCE {
+        return finding(
+            Answer::Unknown,
+            "Waiting",
+            "the agent is not connected, for less than 30 s".to_owned(),
+        );
+    }
+    let message = match state.and_then(|state| state.last_seen) {
+        Some(seen) => format!(
+            "the agent is not connected; it was last heard at {}",
+            time(seen).0
+        ),
+        None => "the agent is not connected, and was not since the operator started".to_owned(),
+    };
+    finding(Answer::False, "Silent", message)
+}
+
+/// The backends of all hooks, most frequent first.
+fn backend(status: &AgentStatus) -> String {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for hook in status.hooks.iter().take(MAX_HOOKS) {
+        *counts.entry(&hook.backend).or_default() += 1;
+    }
+    let mut sorted: Vec<(&str, usize)> = counts.into_iter().collect();
+    sorted.sort_by_key(|(name, count)| (std::cmp::Reverse(*count), *name));
+    let names: Vec<&str> = sorted.into_iter().map(|(name, _)| name).collect();
+    cut(names.join(","), 256)
+}
+
+fn hooks(status: &AgentStatus) -> Vec<Hook> {
+    let by_kind: BTreeMap<&str, Hook> = status
+        .hooks
+        .iter()
+        .filter(|hook| !hook.kind.is_empty() && hook.kind.len() <= 64)
+        .take(MAX_HOOKS)
+        .map(|hook| {
+            let shown = Hook {
+                kind: hook.kind.clone(),
+                backend: cut(hook.backend.clone(), 32),
+                reason: cut(hook.reason.clone(), 1024),
+            };
+            (hook.kind.as_str(), shown)
+        })
+        .collect();
+    by_kind.into_values().collect()
+}
+
+fn rules(index: &Index, node: &str, state: &NodeState) -> SensorRules {
+    let list = index
+        .policy
+        .watch(node)
+        .map(|list| Arc::clone(&list.borrow()))
+        .unwrap_or_default();
+    let wanted = &list.rules;
+    let name = |uid: &str| {
+        wanted
+            .iter()
+            .find(|rule| rule.uid == uid)
+            .map(|rule| rule.name.clone())
+    };
+    let current = list.revision == state.active_revision;
+    // An older list tells nothing of the rules that are wanted now.
+    let failures: Vec<SensorRuleError> = state
+        .failures
+        .values()
+        .filter_map(|failure| {
+            Some(SensorRuleError {
+                rule: name(&failure.uid)?,
+                reason: cut(failure.reason.clone(), 128),
+                message: cut(failure.message.clone(), 1024),
+            })
+        })
+        .collect();
+    let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+    let active = if current {
+        wanted.len() - failures.len().min(wanted.len())
+    } else {
+        0
+    };
+    SensorRules {
+        active: number(active),
+        failed: number(failures.len()),
+        summary: format!("{active}/{}", wanted.len()),
+        errors: failures.into_iter().take(MAX_ERRORS).collect(),
+    }
+}
+
+/// Whether a counter counts what was lost: its last part but one is `dropped` or `lost`, as in
+/// `sensor.dropped.ring_full`.
+fn is_loss(name: &str) -> bool {
+    name.split('.').any(|part| part == "dropped" || part == "lost")
+}
+
+/// Whether two statuses look the same to a person, so that no write is due before its time.
+pub(super) fn looks_same(a: &NodeSensorStatus, b: &NodeSensorStatus) -> bool {
+    let NodeSensorStatus {
+        conditions,
+        agent_version,
+        kernel,
+        backend,
+        hooks,
+        policy,
+        rules,
+        dropped,
+        counters: _,
+        last_report: _,
+    } = a;
+    let answers = |conditions: &[Condition]| {
+        conditions
+            .iter()
+            .map(|c| (c.type_.clone(), c.status.clone(), c.reason.clone()))
+            .collect::<Vec<_>>()
+    };
+    answers(conditions) == answers(&b.conditions)
+        && *agent_version == b.agent_version
+        && *kernel == b.kernel
+        && *backend == b.backend
+        && *hooks == b.hooks
+        && *policy == b.policy
+        && *rules == b.rules
+        // That something is lost matters at once; how much, with the next write.
+        && (*dropped > 0) == (b.dropped > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use yagura_crds::NodeSensorStatus;
+    use yagura_event::Timestamp;
+    use yagura_proto::v1::{AgentStatus, Hello, HookStatus};
+
+    use super::{compute, looks_same};
+    use crate::index::Index;
+    use crate::index::nodes::Call;
+
+    const SECOND: i64 = 1_000_000_000;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp(second * SECOND)
+    }
+
+    fn ready(status: &NodeSensorStatus) -> (String, String) {
+        (
+            status.conditions[0].status.clone(),
+            status.conditions[0].reason.clone(),
+        )
+    }
+
+    fn status() -> AgentStatus {
+        let hook = |kind: &str, backend: &str| HookStatus {
+            kind: kind.to_owned(),
+            backend: backend.to_owned(),
+            reason: String::new(),
+        };
+        AgentStatus {
+            agent_version: "0.1.0".to_owned(),
+            kernel_release: "6.12.0".to_owned(),
+            hooks: vec![
+                hook("process.exec", "tracing"),
+                hook("process.fork", "tracepoint"),
+                hook("process.exit", "tracepoint"),
+            ],
+            counters: [
+                ("sensor.dropped.ring_full".to_owned(), 3),
+                ("sensor.seen".to_owned(), 9),
+            ]
+            .into(),
+            ..AgentStatus::default()
+        }
+    }
+
+    #[test]
+    fn an_agent_is_silent_only_after_thirty_seconds_without_a_stream() {
+        let mut index = Index::new(1);
+        let old = NodeSensorStatus::default();
+        let at_second = |index: &Index, second| compute(index, "n", &old, Some(1), at(100), at(second));
+        // Known from before this operator's start: the silence counts from there.
+        assert_eq!(
+            ready(&at_second(&index, 129)),
+            ("Unknown".into(), "Waiting".into())
+        );
+        assert_eq!(ready(&at_second(&index, 130)), ("False".into(), "Silent".into()));
+        let session = index.nodes.open("n", Call::Subscribe, at(140));
+        index.nodes.hello(
+            "n",
+            Hello {
+                agent_version: "0.1.0".into(),
+                ..Hello::default()
+            },
+            at(140),
+        );
+        assert_eq!(
+            ready(&at_second(&index, 500)),
+            ("True".into(), "Connected".into())
+        );
+        index.nodes.close("n", Call::Subscribe, session.id);
+        assert_eq!(
+            ready(&at_second(&index, 169)),
+            ("Unknown".into(), "Waiting".into())
+        );
+        assert_eq!(ready(&at_second(&index, 170)), ("False".into(), "Silent".into()));
+    }
+
+    #[test]
+    fn counters_alone_are_not_worth_a_write_but_the_first_loss_is() {
+        let mut index = Index::new(1);
+        index.nodes.open("n", Call::Subscribe, at(1));
+        let mut report = status();
+        report.counters.clear();
+        index.nodes.status("n", report.clone(), at(2));
+        let before = compute(&index, "n", &NodeSensorStatus::default(), Some(1), at(0), at(3));
+        assert_eq!(before.backend, "tracepoint,tracing");
+        report.counters.insert("sensor.seen".to_owned(), 10);
+        index.nodes.status("n", report, at(4));
+        let seen = compute(&index, "n", &before, Some(1), at(0), at(5));
+        assert!(looks_same(&before, &seen) && before != seen);
+        index.nodes.status("n", status(), at(6));
+        let lost = compute(&index, "n", &seen, Some(1), at(0), at(7));
+        assert_eq!(lost.dropped, 3);
+        assert!(!looks_same(&seen, &lost));
+        assert_eq!(
+            lost.conditions[0].last_transition_time,
+            before.conditions[0].last_transition_time
+        );
+    }
+
+    #[test]
+    fn a_hostile_agent_cannot_make_the_object_large_or_invalid() {
+        let mut index = Index::new(1);
+        let mut report = status();
+        report.kernel_release = "k".repeat(100_000);
+        report.hooks = (0..10_000)
+            .map(|n| HookStatus {
+                kind: format!("k{}", n % 5_000),
+                backend: "b".repeat(9_000),
+                reason: "r".repeat(9_000),
+            })
+            .collect();
+        report.counters = (0..10_000).map(|n| (format!("c{n}"), u64::MAX)).collect();
+        index.nodes.status("n", report, at(1));
+        let status = compute(&index, "n", &NodeSensorStatus::default(), Some(1), at(0), at(2));
+        assert!(status.kernel.len() <= 256 && status.backend.len() <= 256);
+        assert!(status.hooks.len() <= 128 && status.counters.len() <= 256);
+        assert!(status.hooks.windows(2).all(|pair| pair[0].kind < pair[1].kind));
+        assert!(status.counters.values().all(|count| *count >= 0));
+    }
+}

@@ -1,0 +1,66 @@
+//! Writes status subresources: server-side apply under one field manager, so that what others
+//! write there stays.
+
+use kube::api::{Api, Patch, PatchParams};
+use kube::{Client, Resource, ResourceExt as _};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::FIELD_MANAGER;
+use crate::budget::WriteBudget;
+
+/// A status could not be written.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write the status of {kind} {name}")]
+pub struct StatusError {
+    kind: String,
+    name: String,
+    #[source]
+    source: Box<kube::Error>,
+}
+
+impl StatusError {
+    /// Whether the object is gone, so that there is nothing left to write to.
+    pub fn is_gone(&self) -> bool {
+        matches!(&*self.source, kube::Error::Api(status) if status.code == 404)
+    }
+
+    /// For logs and metrics.
+    pub fn category(&self) -> &'static str {
+        "status_write"
+    }
+}
+
+/// Writes the status of the cluster-scoped object with this name.
+pub async fn write<K>(
+    client: &Client,
+    writes: &WriteBudget,
+    name: &str,
+    status: &impl Serialize,
+) -> Result<K, StatusError>
+where
+    K: Resource<DynamicType = ()> + DeserializeOwned,
+{
+    let patch = serde_json::json!({
+        "apiVersion": K::api_version(&()),
+        "kind": K::kind(&()),
+        "metadata": {"name": name},
+        "status": status,
+    });
+    writes.take().await;
+    let api: Api<K> = Api::all(client.clone());
+    let written = api
+        .patch_status(
+            name,
+            &PatchParams::apply(FIELD_MANAGER).force(),
+            &Patch::Apply(&patch),
+        )
+        .await
+        .map_err(|source| StatusError {
+            kind: K::kind(&()).into_owned(),
+            name: name.to_owned(),
+            source: Box::new(source),
+        })?;
+    tracing::debug!(kind = %K::kind(&()), name, version = written.resource_version(), "status written");
+    Ok(written)
+}
