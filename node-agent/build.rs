@@ -2,8 +2,6 @@
 //! source of `core` and a linker for BPF. Where one of them is missing the object is empty, so
 //! that everything else still builds; the agent then says at its start what to install.
 
-#![expect(clippy::print_stdout, reason = "cargo reads what a build script prints")]
-
 use std::{
     env, fs,
     path::{Path, PathBuf},

@@ -135,10 +135,7 @@ impl Sensor {
                 host_root: config.host_root.clone(),
                 host: Arc::clone(&config.host),
                 hierarchy,
-                login: loaded.resolved.has("login"),
-                terminal: loaded.resolved.has("terminal"),
-                stdio: loaded.resolved.has("stdio"),
-                overlay: loaded.resolved.has("overlay"),
+                lost: loaded.resolved.missing.keys().copied().collect(),
             },
             names,
         );
@@ -198,8 +195,9 @@ impl Sensor {
             drop(loaded);
             self.shared.stop.store(true, Ordering::Relaxed);
             thread.thread().unpark();
-            // A consumer that panicked has been reported by the panic hook.
-            let _ = thread.join();
+            if thread.join().is_err() {
+                tracing::error!("the sensor's thread had ended by a panic of its consumer");
+            }
         }
     }
 }

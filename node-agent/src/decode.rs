@@ -8,6 +8,10 @@ use yagura_node_agent_ebpf_common::{
 
 /// A record as a kernel program wrote it, borrowing its tail from the ring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a record lives on the stack for one event, and the large kind is the common one"
+)]
 pub enum Record<'a> {
     /// A new process.
     Fork(ForkRecord),

@@ -8,7 +8,6 @@ pub mod cgroup_path;
 pub mod clock;
 mod container;
 pub mod hierarchy;
-pub mod host;
 mod image;
 mod names;
 mod snapshot;
@@ -44,14 +43,8 @@ pub struct EnrichConfig {
     pub host: Arc<Host>,
     /// The hierarchy whose cgroups name containers.
     pub hierarchy: Hierarchy,
-    /// Whether the kernel side can tell who logged in.
-    pub login: bool,
-    /// Whether it can tell terminals.
-    pub terminal: bool,
-    /// Whether it can tell what the standard descriptors are.
-    pub stdio: bool,
-    /// Whether it can tell the layers of an overlay file system apart.
-    pub overlay: bool,
+    /// Features of the kernel programs' manifest that this kernel cannot give.
+    pub lost: Vec<&'static str>,
 }
 
 /// The process table, the containers, and the way from a record to an event.
@@ -173,7 +166,7 @@ impl Enricher {
             Record::Fork(fork) => Some(self.fork(header, fork)),
             Record::Exec(exec, tail) => Some(self.exec(header, exec, tail)),
             Record::ExecLineage(exec) => Some(self.exec_without_details(header, exec)),
-            Record::Exit(exit) => self.exit(header, exit),
+            Record::Exit(exit) => self.exit(header, *exit),
             Record::Cgroup(cgroup, path) => {
                 if self.containers.learn(cgroup.id, path).is_some() {
                     self.learn_pods();
@@ -212,14 +205,8 @@ impl Enricher {
     fn exec(&mut self, header: &Header, exec: &ExecRecord, tail: &ExecTail<'_>) -> Event {
         let parent = clock::process_id(exec.parent_tgid, exec.parent_start);
         let (mut process, container) = self.before_exec(header, parent);
-        let abilities = image::Abilities {
-            login: self.config.login,
-            terminal: self.config.terminal,
-            stdio: self.config.stdio,
-            overlay: self.config.overlay,
-        };
         let user = |id| self.user(container.as_deref(), header.tgid, id);
-        image::apply(&mut process, header, exec, tail, abilities, user);
+        image::apply(&mut process, header, exec, tail, &self.config.lost, user);
         let id = process.id;
         self.put(Entry::new(process, container));
         self.event(EventKind::ProcessExec, header, id, None)
@@ -282,7 +269,7 @@ impl Enricher {
         }
     }
 
-    fn exit(&mut self, header: &Header, exit: &ExitRecord) -> Option<Event> {
+    fn exit(&mut self, header: &Header, exit: ExitRecord) -> Option<Event> {
         let id = clock::process_id(header.tgid, header.start);
         if self.table.exit(id).is_none() {
             if self.table.has_exited(id) {

@@ -27,8 +27,11 @@ fn bytes(header: Header, body: &[u8]) -> Vec<u8> {
     [header.to_bytes().as_slice(), body].concat()
 }
 
+/// How a record is taken from the front of bytes.
+type Take<T> = fn(&[u8]) -> Option<(T, &[u8])>;
+
 /// A record of one kind with every field drawn at random.
-fn record<const N: usize, T>(take: fn(&[u8]) -> Option<(T, &[u8])>) -> impl Strategy<Value = T>
+fn record<const N: usize, T>(take: Take<T>) -> impl Strategy<Value = T>
 where
     T: std::fmt::Debug,
 {

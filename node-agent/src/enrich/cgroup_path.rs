@@ -93,8 +93,8 @@ fn pod(parents: &[u8]) -> Option<Text> {
 /// A uuid with the given separator, or the 32 digits of a static pod's hash.
 fn is_uid(text: &[u8], separator: u8) -> bool {
     let digits = text.iter().filter(|byte| byte.is_ascii_hexdigit()).count();
-    let separators = text.iter().filter(|byte| **byte == separator).count();
-    digits == 32 && digits + separators == text.len() && matches!(separators, 0 | 4)
+    let dashed = text.split(|byte| *byte == separator).count();
+    digits == 32 && digits + dashed - 1 == text.len() && matches!(dashed, 1 | 5)
 }
 
 #[cfg(test)]

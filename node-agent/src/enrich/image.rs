@@ -11,22 +11,14 @@ use crate::decode::ExecTail;
 /// Most arguments that become a list; what is beyond is cut and said to be.
 const MOST_ARGS: usize = 1024;
 
-/// What this kernel can tell. What it cannot is unknown, not absent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Abilities {
-    pub(super) login: bool,
-    pub(super) terminal: bool,
-    pub(super) stdio: bool,
-    pub(super) overlay: bool,
-}
-
-/// Writes what an execution changes over `process`; identity and lineage stay.
+/// Writes what an execution changes over `process`; identity and lineage stay. What belongs to a
+/// feature that is `lost` on this kernel is unknown, not absent.
 pub(super) fn apply(
     process: &mut Process,
     header: &Header,
     exec: &ExecRecord,
     tail: &ExecTail<'_>,
-    abilities: Abilities,
+    lost: &[&str],
     user: impl Fn(u32) -> User,
 ) {
     let is = |flag| header.flags & flag != 0;
@@ -35,7 +27,7 @@ pub(super) fn apply(
     process.executable = if is(flags::PATH_TRUNCATED | flags::PATH_DETACHED) {
         Known::Unknown
     } else {
-        Known::Present(executable(header, exec, tail, abilities))
+        Known::Present(executable(header, exec, tail, lost))
     };
     let cut = is(flags::ARGS_TRUNCATED | flags::ARGS_UNREADABLE);
     set_arguments(process, tail.args, cut);
@@ -45,19 +37,19 @@ pub(super) fn apply(
     } else {
         Known::Present(Text::from(tail.cwd))
     };
-    process.tty = if abilities.terminal {
-        terminal(&exec.tty).into()
-    } else {
+    process.tty = if lost.contains(&"terminal") {
         Known::Unknown
+    } else {
+        terminal(&exec.tty).into()
     };
     process.user = user(exec.euid);
     process.real_user = user(exec.uid);
     process.gid = exec.egid;
     process.real_gid = exec.gid;
-    process.login_user = match (abilities.login, exec.login_uid) {
-        (false, _) => Known::Unknown,
-        (true, u32::MAX) => Known::Absent,
-        (true, id) => Known::Present(user(id)),
+    process.login_user = match exec.login_uid {
+        _ if lost.contains(&"login") => Known::Unknown,
+        u32::MAX => Known::Absent,
+        id => Known::Present(user(id)),
     };
     process.capabilities_effective = exec.cap_effective;
     process.pid_namespace = exec.pid_namespace;
@@ -70,16 +62,16 @@ pub(super) fn apply(
         (exec.stderr_type, exec.stderr_device),
     ]
     .map(|(mode, device)| {
-        if abilities.stdio {
-            descriptor(mode, device)
-        } else {
+        if lost.contains(&"stdio") {
             Known::Unknown
+        } else {
+            descriptor(mode, device)
         }
     });
     process.session = exec.session_leader;
 }
 
-fn executable(header: &Header, exec: &ExecRecord, tail: &ExecTail<'_>, abilities: Abilities) -> Executable {
+fn executable(header: &Header, exec: &ExecRecord, tail: &ExecTail<'_>, lost: &[&str]) -> Executable {
     let is = |flag| header.flags & flag != 0;
     Executable {
         path: Text::from(tail.path),
@@ -88,7 +80,7 @@ fn executable(header: &Header, exec: &ExecRecord, tail: &ExecTail<'_>, abilities
         mode: u16::try_from(exec.mode & 0xffff).unwrap_or(0),
         uid: exec.owner_uid,
         gid: exec.owner_gid,
-        overlay_upper: if is(flags::OVERLAY) && !abilities.overlay {
+        overlay_upper: if is(flags::OVERLAY) && lost.contains(&"overlay") {
             Known::Unknown
         } else {
             Known::Present(is(flags::UPPER_LAYER))

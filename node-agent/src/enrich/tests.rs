@@ -33,10 +33,7 @@ impl Scene {
             proc,
             host_root: root.path().to_owned(),
             host: Arc::new(Host::default()),
-            login: true,
-            terminal: true,
-            stdio: true,
-            overlay: true,
+            lost: Vec::new(),
         };
         Self {
             enricher: Enricher::new(config, Arc::new(Names::default())),
@@ -44,6 +41,7 @@ impl Scene {
         }
     }
 
+    #[expect(clippy::large_types_passed_by_value, reason = "as short as a test should be")]
     fn apply(&mut self, header: Header, record: Record<'_>) -> Option<Event> {
         self.enricher.apply(&Decoded { header, record })
     }
@@ -195,7 +193,7 @@ fn an_exit_tells_code_or_signal_and_is_told_once() {
     let event = scene.apply(header(kind::EXIT, 101), exit(3 << 8)).unwrap();
     assert_eq!(event.exit.unwrap().code, Known::Present(3));
     assert_eq!(scene.apply(header(kind::EXIT, 101), exit(3 << 8)), None);
-    let event = scene.apply(header(kind::EXIT, 200), exit(0x80 | 11)).unwrap();
+    let event = scene.apply(header(kind::EXIT, 200), exit(0x80 | 0x0b)).unwrap();
     let exit = event.exit.unwrap();
     assert_eq!(
         (exit.code, exit.signal, exit.core_dumped),
@@ -212,10 +210,7 @@ fn the_table_starts_with_the_processes_that_are_there() {
         proc: proc.to_owned(),
         host_root: "/".into(),
         host: Arc::new(Host::default()),
-        login: true,
-        terminal: true,
-        stdio: true,
-        overlay: true,
+        lost: Vec::new(),
     };
     let mut enricher = Enricher::new(config, Arc::new(Names::default()));
     enricher.seed();

@@ -40,7 +40,7 @@ impl Btf<'_> {
 
     /// Size of a structure in bytes.
     pub fn size(&self, owner: &str) -> Option<u32> {
-        Some(self.named(owner, &[kind::STRUCT, kind::UNION])?.size_or_type)
+        Some(self.named(owner, &[kind::STRUCT, kind::UNION])?.refers)
     }
 
     /// Value of an enumeration's constant.
@@ -55,8 +55,8 @@ impl Btf<'_> {
     /// Number of arguments that a tracepoint passes, without the first, internal one.
     pub fn tracepoint_arguments(&self, tracepoint: &str) -> Option<usize> {
         let alias = self.named(&format!("btf_trace_{tracepoint}"), &[kind::TYPEDEF])?;
-        let pointer = self.by_id(alias.size_or_type)?;
-        let prototype = self.by_id(pointer.size_or_type)?;
+        let pointer = self.by_id(alias.refers)?;
+        let prototype = self.by_id(pointer.refers)?;
         (pointer.kind == kind::PTR && prototype.kind == kind::FUNC_PROTO)
             .then(|| prototype.count.checked_sub(1))?
     }
@@ -95,7 +95,7 @@ impl Btf<'_> {
         for _ in 0..DEPTH {
             match found.kind {
                 kind::TYPEDEF | kind::VOLATILE | kind::CONST | kind::RESTRICT | kind::TYPE_TAG => {
-                    found = self.by_id(found.size_or_type)?
+                    found = self.by_id(found.refers)?;
                 }
                 _ => return Some(found),
             }

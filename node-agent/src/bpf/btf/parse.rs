@@ -30,7 +30,7 @@ pub(super) struct Type {
     /// For a structure: whether a member's offset carries the size of a bit field.
     pub(super) flag: bool,
     /// Size in bytes or id of the type referred to.
-    pub(super) size_or_type: u32,
+    pub(super) refers: u32,
 }
 
 impl Type {
@@ -112,7 +112,7 @@ impl<'base> Btf<'base> {
             kind: u8::try_from((info >> 24) & 0x1f).ok()?,
             count: usize::try_from(info & 0xffff).ok()?,
             flag: info >> 31 != 0,
-            size_or_type: u32_at(&self.bytes, at + 8)?,
+            refers: u32_at(&self.bytes, at + 8)?,
         })
     }
 

@@ -13,6 +13,10 @@ fn id(pid: u32) -> ProcessId {
     }
 }
 
+fn most() -> u32 {
+    u32::try_from(MOST_ANCESTORS).unwrap()
+}
+
 fn fork(table: &mut Table, parent: ProcessId, child: ProcessId, name: &str) {
     let lineage = table.lineage_below(parent);
     table.insert(Entry::new(
@@ -81,21 +85,21 @@ fn a_reused_process_id_is_another_process() {
 fn deep_lineage_is_cut_and_said_to_be() {
     let mut table = Table::default();
     fork(&mut table, id(0), id(1), "1");
-    for pid in 2..=MOST_ANCESTORS as u32 + 2 {
+    for pid in 2..=most() + 2 {
         fork(&mut table, id(pid - 1), id(pid), &pid.to_string());
     }
-    let deepest = id(MOST_ANCESTORS as u32 + 2);
+    let deepest = id(most() + 2);
     let process = &table.get_mut(deepest).unwrap().process;
     assert_eq!(process.ancestors.len(), MOST_ANCESTORS);
     assert!(!process.ancestors_complete);
-    let whole = &table.get_mut(id(MOST_ANCESTORS as u32 + 1)).unwrap().process;
+    let whole = &table.get_mut(id(most() + 1)).unwrap().process;
     assert!(whole.ancestors_complete);
 }
 
 #[test]
 fn the_exited_are_bounded_and_the_living_stay() {
     let mut table = Table::default();
-    let last = MOST_EXITED as u32 * 2;
+    let last = u32::try_from(MOST_EXITED).unwrap() * 2;
     for pid in 1..=last {
         fork(&mut table, id(0), id(pid), "x");
     }
