@@ -122,6 +122,7 @@ fn origin(document: &Document, part: Part) -> Origin {
 /// The text that a diagnostic of this part counts from.
 fn text_of_rule(rule: &RuleSource, part: Part) -> &str {
     let text = match part {
+        Part::Source => Some(&rule.source),
         Part::Condition => Some(&rule.condition),
         Part::LetName(index) => rule.lets.get(index).map(|part| &part.name),
         Part::Let(index) => rule.lets.get(index).map(|part| &part.value),
@@ -142,7 +143,12 @@ fn text_of_check(check: &CheckSource, part: Part) -> &str {
         Part::Evidence(index) => check.evidence.get(index),
         Part::LetName(index) => check.lets.get(index).map(|part| &part.name),
         Part::Let(index) => check.lets.get(index).map(|part| &part.value),
-        Part::Condition | Part::Exception(_) | Part::Title | Part::GroupBy(_) | Part::Field(_) => None,
+        Part::Source
+        | Part::Condition
+        | Part::Exception(_)
+        | Part::Title
+        | Part::GroupBy(_)
+        | Part::Field(_) => None,
     };
     text.map_or("", String::as_str)
 }

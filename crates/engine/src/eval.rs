@@ -12,7 +12,7 @@ use yagura_event::{FieldId, ValueRef};
 
 /// A truth value of Kleene's three-valued logic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Truth {
+pub(crate) enum Truth {
     /// It does not hold.
     False,
     /// It holds.
@@ -24,7 +24,7 @@ pub enum Truth {
 impl Truth {
     /// True unless one is false, and unknown when that cannot be decided.
     #[must_use]
-    pub fn and(self, other: Self) -> Self {
+    pub(crate) fn and(self, other: Self) -> Self {
         match (self, other) {
             (Self::False, _) | (_, Self::False) => Self::False,
             (Self::True, Self::True) => Self::True,
@@ -34,7 +34,7 @@ impl Truth {
 
     /// False unless one is true, and unknown when that cannot be decided.
     #[must_use]
-    pub fn or(self, other: Self) -> Self {
+    pub(crate) fn or(self, other: Self) -> Self {
         !(!self).and(!other)
     }
 }
@@ -78,7 +78,7 @@ impl From<Truth> for ValueRef<'_> {
 }
 
 /// What conditions are evaluated on: something with fields.
-pub trait Subject {
+pub(crate) trait Subject {
     /// The value of a field of the registry that the condition was compiled with.
     fn field(&self, id: FieldId) -> ValueRef<'_>;
 }

@@ -31,7 +31,7 @@ struct Group {
 
 impl Folder {
     /// Takes a match of `rule`, at `event_time` by the event's clock and `now` by the agent's. Gives the fold that
-    /// has to go out at once, if it does.
+    /// has to go out at once, if it does. Excepted matches are not for it: their caller counts them.
     pub fn add(
         &mut self,
         rule: &Rule,

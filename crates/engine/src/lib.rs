@@ -23,7 +23,5 @@ mod subject;
 pub mod testing;
 mod unit;
 
-pub use eval::{Subject, Truth};
 pub use ruleset::{Match, RuleSet};
-pub use subject::Resource;
 pub use unit::Scratch;

@@ -12,7 +12,7 @@ impl Subject for Event {
 
 /// A resource that a posture check judges; its only field is `resource` itself.
 #[derive(Clone, Copy, Debug)]
-pub struct Resource<'a>(pub &'a Tree);
+pub(crate) struct Resource<'a>(pub(crate) &'a Tree);
 
 impl Subject for Resource<'_> {
     fn field(&self, _id: FieldId) -> ValueRef<'_> {

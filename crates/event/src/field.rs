@@ -264,11 +264,6 @@ impl Registry {
         &WORKLOAD
     }
 
-    /// The fields of a source of events by its name in rules.
-    pub fn of_source(source: &str) -> Option<&'static Self> {
-        (source == "workload").then(Self::workload)
-    }
-
     /// The one dynamic root of a posture check: `resource`.
     pub fn resource() -> &'static Self {
         static RESOURCE: LazyLock<Registry> = LazyLock::new(|| {

@@ -5,17 +5,19 @@
 use std::collections::BTreeMap;
 
 use yagura_event::field::{ObjectKind, Scalar};
-use yagura_event::{FieldId, Registry, Text, Tree, Type};
+use yagura_event::{FieldId, Registry, Tree, Type};
 
 mod calls;
 mod names;
 mod operators;
+mod types;
 
 use crate::ast::{Ast, Node, NodeId};
 use crate::diagnostic::{Code, Part, Sink, Span};
 use crate::expr::{Expr, ExprId, MacroKind, Program};
 use crate::lists::Lists;
 use crate::{limits, parser};
+use types::{article, is_boolean, type_of_tree, unify};
 
 /// What a node of the syntax tree stands for.
 #[derive(Clone, Debug)]
@@ -395,48 +397,6 @@ impl<'r> Checker<'r> {
     }
 }
 
-/// What a tree's type is as a literal.
-fn type_of_tree(value: &Tree) -> Type {
-    match value {
-        Tree::Null => Type::One(Scalar::Null),
-        Tree::Bool(_) => Type::BOOL,
-        Tree::Int(_) | Tree::Uint(_) => Type::INT,
-        Tree::Double(_) => Type::DOUBLE,
-        Tree::Text(_) => Type::STRING,
-        Tree::Unknown | Tree::Map(_) => Type::DYNAMIC,
-        Tree::List(values) => {
-            let mut types = values.iter().map(type_of_tree);
-            match types.next().map(|first| types.fold(first, unify)) {
-                Some(Type::One(scalar)) => Type::List(scalar),
-                _ => Type::List(Scalar::Dynamic),
-            }
-        }
-    }
-}
-
-fn is_boolean(ty: Type) -> bool {
-    matches!(ty, Type::One(Scalar::Bool | Scalar::Dynamic))
-}
-
-/// A type that both fit.
-fn unify(left: Type, right: Type) -> Type {
-    match (left, right) {
-        (left, right) if left == right => left,
-        (Type::One(Scalar::Null), other) | (other, Type::One(Scalar::Null)) => other,
-        (Type::List(_), Type::List(_)) => Type::List(Scalar::Dynamic),
-        (Type::One(Scalar::Int | Scalar::Double), Type::One(Scalar::Int | Scalar::Double)) => Type::DOUBLE,
-        _ => Type::DYNAMIC,
-    }
-}
-
-fn article(ty: Type) -> String {
-    match ty {
-        Type::One(Scalar::Int) => "an int".to_owned(),
-        Type::One(Scalar::Null | Scalar::Dynamic) => ty.to_string(),
-        _ => format!("a {ty}"),
-    }
-}
-
 pub(crate) fn is_identifier(name: &str) -> bool {
     let mut bytes = name.bytes();
     bytes
@@ -474,11 +434,4 @@ pub(crate) fn is_reserved(name: &str) -> bool {
         "parameters",
     ];
     RESERVED.contains(&name)
-}
-
-fn text_of(value: &Tree) -> Option<&Text> {
-    match value {
-        Tree::Text(text) => Some(text),
-        _ => None,
-    }
 }

@@ -69,6 +69,18 @@ pub struct Compiled {
 /// Compiles a rule.
 pub fn compile(rule: &RuleSource, registry: &Registry, lists: &Lists) -> Compiled {
     let mut checker = Checker::new(registry, lists, None);
+    if rule.source != registry.name() {
+        let shown: String = rule.source.chars().take(60).collect();
+        let message = format!("the source {shown:?} is not known here");
+        let help = Some(format!("use {}", registry.name()));
+        checker.error(
+            Code::UNKNOWN_SOURCE,
+            Part::Source,
+            Span::new(0, rule.source.len()),
+            message,
+            help,
+        );
+    }
     check_lets(&mut checker, &rule.lets);
     bound(
         &mut checker,
@@ -245,31 +257,6 @@ pub fn compile_check(
     });
     CompiledCheck {
         check: compiled,
-        diagnostics: checker.sink.finish(),
-    }
-}
-
-/// An expression that is compiled on its own.
-#[derive(Clone, Debug)]
-pub struct CompiledExpression {
-    /// The program and its root, when no diagnostic is an error.
-    pub program: Option<(Program, ExprId)>,
-    /// Errors and warnings, in the order of the source.
-    pub diagnostics: Vec<Diagnostic>,
-}
-
-/// Compiles one expression of any type.
-pub fn compile_expression(text: &str, registry: &Registry, lists: &Lists) -> CompiledExpression {
-    let mut checker = Checker::new(registry, lists, None);
-    let root = checker.check(text, Part::Condition);
-    if let Some(root) = root {
-        check_cost(&mut checker, registry, &[root], limits::COST);
-    }
-    let program = root
-        .filter(|_| !checker.sink.has_errors())
-        .map(|root| (std::mem::take(&mut checker.program), root));
-    CompiledExpression {
-        program,
         diagnostics: checker.sink.finish(),
     }
 }

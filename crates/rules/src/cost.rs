@@ -21,8 +21,9 @@ struct Size {
     elements: u64,
 }
 
+/// A number or a truth value: it has no length, and its steps are those of the expression itself.
 const ONE: Size = Size {
-    bytes: 8,
+    bytes: 0,
     elements: 1,
 };
 

@@ -68,7 +68,9 @@ impl Level {
 /// The part of a rule or check that a span counts from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Part {
-    /// `condition` of a rule, or a text compiled on its own.
+    /// `source` of a rule.
+    Source,
+    /// `condition` of a rule.
     Condition,
     /// The name of `let[n]`.
     LetName(usize),
@@ -94,6 +96,7 @@ impl fmt::Display for Part {
     /// The path below `spec` of the custom resource.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Source => f.write_str("source"),
             Self::Condition => f.write_str("condition"),
             Self::LetName(index) => write!(f, "let[{index}].name"),
             Self::Let(index) => write!(f, "let[{index}].value"),

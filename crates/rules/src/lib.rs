@@ -30,9 +30,7 @@ pub mod source;
 mod suggest;
 pub mod template;
 
-pub use compile::{
-    Check, Compiled, CompiledCheck, CompiledExpression, Rule, compile, compile_check, compile_expression,
-};
+pub use compile::{Check, Compiled, CompiledCheck, Rule, compile, compile_check};
 pub use diagnostic::{CATALOGUE, Code, Diagnostic, Level, Origin, Part, Piece, Position, Span, render};
 pub use expr::{Expr, ExprId, Program};
 pub use function::{FunctionDoc, functions};

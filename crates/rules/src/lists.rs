@@ -33,13 +33,6 @@ impl Lists {
         self
     }
 
-    /// Names and values.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &[Text])> {
-        self.0
-            .iter()
-            .map(|(name, values)| (name.as_str(), values.as_slice()))
-    }
-
     pub(crate) fn tree(&self, name: &str) -> Option<Tree> {
         Some(Tree::List(
             self.0.get(name)?.iter().cloned().map(Tree::Text).collect(),

@@ -225,6 +225,7 @@ fn examples_of_the_catalogue_have_their_codes() {
         if let Some((field, value)) = entry.example.split_once(": ") {
             "process.pid == 1".clone_into(&mut source.condition);
             match field {
+                "source" => value.clone_into(&mut source.source),
                 "title" => value.trim_matches('"').clone_into(&mut source.signal.title),
                 "groupBy" => source.signal.group_by = vec![value.trim_matches(['[', ']']).to_owned()],
                 "let" => {

@@ -3,7 +3,8 @@
 use yagura_event::field::Scalar;
 use yagura_event::{Tree, Type};
 
-use super::{Checker, Sense, Walk, article, text_of};
+use super::types::{article, text_of};
+use super::{Checker, Sense, Walk};
 use crate::ast::NodeId;
 use crate::diagnostic::{Code, Span};
 use crate::expr::{Expr, ExprId, MacroKind};

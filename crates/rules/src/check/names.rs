@@ -3,7 +3,8 @@
 use yagura_event::field::Scalar;
 use yagura_event::{Text, Tree, Type};
 
-use super::{Checker, Sense, Walk, article, is_reserved, text_of, type_of_tree};
+use super::types::{article, text_of, type_of_tree};
+use super::{Checker, Sense, Walk, is_reserved};
 use crate::ast::NodeId;
 use crate::diagnostic::{Code, Span};
 use crate::expr::Expr;

@@ -4,7 +4,8 @@ use yagura_event::field::Scalar;
 use yagura_event::{EventKind, Tree, Type};
 
 use super::names::Shown;
-use super::{Checker, Sense, Walk, article, is_boolean, text_of, unify};
+use super::types::{article, comparable, is_boolean, is_int, is_number, text_of, unify};
+use super::{Checker, Sense, Walk};
 use crate::ast::{BinaryOp, Node, NodeId};
 use crate::diagnostic::{Code, Span};
 use crate::expr::{ArithmeticOp, Expr, ExprId, OrderOp};
@@ -335,25 +336,5 @@ impl Checker<'_> {
             ty,
             span,
         )
-    }
-}
-
-fn is_int(ty: Type) -> bool {
-    matches!(ty, Type::One(Scalar::Int | Scalar::Dynamic))
-}
-
-fn is_number(ty: Type) -> bool {
-    matches!(ty, Type::One(Scalar::Int | Scalar::Double | Scalar::Dynamic))
-}
-
-/// Whether values of these types can be equal.
-fn comparable(left: Type, right: Type) -> bool {
-    match (left, right) {
-        (Type::One(Scalar::Dynamic), _)
-        | (_, Type::One(Scalar::Dynamic))
-        | (Type::List(_), Type::List(_)) => true,
-        (Type::One(Scalar::Object(_)), _) | (_, Type::One(Scalar::Object(_))) => false,
-        (left, right) if is_number(left) && is_number(right) => true,
-        (left, right) => left == right,
     }
 }

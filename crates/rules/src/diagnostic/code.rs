@@ -105,6 +105,8 @@ catalogue! {
         "Use fewer let names in each other.";
     UNKNOWN_KIND = 37, "No event kind has that name.", "event.kind == \"process.start\"", "Check the spelling.";
     TOO_MANY_PARTS = 38, "The rule has more than 64 parts of one sort.", "(65 let names)", "Split the rule.";
+    UNKNOWN_SOURCE = 39, "The rule's source of events is not known here.", "source: kubernets-audit",
+        "Correct the name, or update what is too old to know it.";
     BAD_TEMPLATE = 40, "A title cannot be read.", "title: \"{{process.name\"", "Write {{field}}.";
     BAD_FIELD_LIST = 41, "A grouping or shown field is not one.", "groupBy: [process]", "Name a field.";
     UNUSED_LET = 100, "A let name is not used.", "let: [{name: a, value: \"1\"}]", "Remove it.";
