@@ -91,6 +91,8 @@ pub(crate) enum Meaning {
     Mode,
     /// `has(x)`, which the parser knows.
     Has,
+    /// A macro such as `list.exists(x, …)`, which the parser knows too.
+    Macro,
 }
 
 /// A function as the reference documents it.
@@ -180,7 +182,53 @@ const fn pattern(
     }
 }
 
+const fn over_list(
+    name: &'static str,
+    signature: &'static str,
+    doc: &'static str,
+    example: &'static str,
+) -> FunctionDoc {
+    FunctionDoc {
+        name,
+        form: Form::Method,
+        signature,
+        doc,
+        example,
+        meaning: Meaning::Macro,
+    }
+}
+
 const FUNCTIONS: &[FunctionDoc] = &[
+    over_list(
+        "exists",
+        "list.(x, test) -> bool",
+        "Whether the test holds for at least one element, which x stands for.",
+        "process.ancestors.exists(a, a.name == \"nginx\" && \"-g\" in a.args)",
+    ),
+    over_list(
+        "all",
+        "list.(x, test) -> bool",
+        "Whether the test holds for every element; it does for an empty list.",
+        "resource.spec.containers.all(c, c.securityContext.privileged != true)",
+    ),
+    over_list(
+        "exists_one",
+        "list.(x, test) -> bool",
+        "Whether the test holds for exactly one element.",
+        "process.args.exists_one(a, a.startsWith(\"--config=\"))",
+    ),
+    over_list(
+        "filter",
+        "list.(x, test) -> list",
+        "The elements for which the test holds.",
+        "size(process.args.filter(a, a.startsWith(\"-\"))) > 10",
+    ),
+    over_list(
+        "map",
+        "list.(x, value) -> list",
+        "The value for each element.",
+        "\"nginx\" in process.ancestors.map(a, a.name)",
+    ),
     FunctionDoc {
         name: "has",
         form: Form::Global,

@@ -7,7 +7,7 @@ use super::types::{article, text_of};
 use super::{Checker, Sense, Walk};
 use crate::ast::NodeId;
 use crate::diagnostic::{Code, Span};
-use crate::expr::{Expr, ExprId, MacroKind};
+use crate::expr::{Expr, ExprId};
 use crate::function::{Accepts, Form, FunctionDoc, Meaning, find, functions};
 use crate::pattern;
 use crate::suggest::nearest;
@@ -38,7 +38,7 @@ impl Checker<'_> {
         };
         let wanted = match doc.meaning {
             Meaning::Function(_, accepts, _) => accepts.len(),
-            Meaning::Pattern(..) => 2,
+            Meaning::Pattern(..) | Meaning::Macro => 2,
             Meaning::Mode | Meaning::Has => 1,
         };
         if !written_well || wanted != usize::from(target.is_some()) + arguments.len() {
@@ -78,16 +78,13 @@ impl Checker<'_> {
                 )
             }
             Meaning::Mode => self.mode(walk, values[0], span),
-            // The parser takes `has(x)`; what comes here has another number of arguments, and was refused.
-            Meaning::Has => Sense::Error,
+            // The parser takes `has(x)` and `list.exists(x, …)`; what comes here is written otherwise, and refused.
+            Meaning::Has | Meaning::Macro => Sense::Error,
         }
     }
 
     fn unknown_function(&mut self, walk: &Walk<'_>, function: &str, name: Span) {
-        let known = functions()
-            .iter()
-            .map(|doc| doc.name)
-            .chain(MacroKind::ALL.map(MacroKind::as_str));
+        let known = functions().iter().map(|doc| doc.name);
         let help = match nearest(function, known) {
             Some(near) => format!("did you mean {near}?"),
             None => "`yagura functions` lists them".to_owned(),

@@ -21,12 +21,9 @@ impl Checker<'_> {
                 Some("a field")
             } else if self.lets.iter().any(|known| known.name == *name) {
                 Some("a let")
-            } else if walk.ast.binders[..index].iter().any(|outer| {
-                outer.name == *name && outer.level < binder.level && outer.span.start < binder.span.start
-            }) && walk.ast.binders[..index]
+            } else if walk.ast.binders[..index]
                 .iter()
-                .rev()
-                .find(|outer| outer.level < binder.level)
+                .rfind(|outer| outer.level < binder.level)
                 .is_some_and(|outer| outer.name == *name)
             {
                 Some("the variable of the macro around it")
