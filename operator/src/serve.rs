@@ -174,3 +174,6 @@ impl AgentService for Service {
         Ok(Response::new(Box::pin(ReceiverStream::new(stream))))
     }
 }
+
+#[cfg(test)]
+mod tests;

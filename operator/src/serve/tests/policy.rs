@@ -1,0 +1,162 @@
+//! What an agent is sent and when its stream ends.
+
+use tonic::Code;
+use yagura_proto::v1::subscribe_request::Message as Sent;
+use yagura_proto::v1::subscribe_response::Message as Answer;
+use yagura_proto::v1::{Hello, PodUpdate, PolicyAck, RuleList, SubscribeRequest};
+use yagura_proto::{PROTOCOL_VERSION, content};
+
+use super::{Operator, Subscription, hello, next, until};
+
+impl Subscription {
+    async fn answer(&mut self) -> Answer {
+        let answer = next(&mut self.answers).await.unwrap();
+        answer.unwrap().message.unwrap()
+    }
+
+    /// The bodies, list and activation of one push.
+    async fn push(&mut self) -> (Vec<String>, RuleList) {
+        let mut bodies = Vec::new();
+        loop {
+            match self.answer().await {
+                Answer::Bodies(chunk) => {
+                    assert!(chunk.rules.iter().all(content::is_sealed));
+                    bodies.extend(chunk.rules.into_iter().map(|rule| rule.uid));
+                }
+                Answer::List(list) => {
+                    let Answer::Activate(activate) = self.answer().await else {
+                        panic!("a list without its activation");
+                    };
+                    assert_eq!(activate.revision, list.revision);
+                    return (bodies, list);
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    async fn pods(&mut self) -> PodUpdate {
+        match self.answer().await {
+            Answer::Pods(update) => update,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_agent_gets_what_it_lacks_its_pods_and_then_what_changes() {
+    let operator = Operator::start().await;
+    operator.add_node("n2");
+    operator.apply_rule("a", "true");
+    operator.apply_rule("b", "true");
+    let index = &operator.context.index;
+    let held = index.read().policy.hash_of_rule("a").unwrap().to_owned();
+    let hello = Hello {
+        held: vec![held],
+        ..hello("n1")
+    };
+    let token = operator.token_of("n1");
+    let mut agent = operator.subscribe(&token, hello).await.unwrap();
+
+    let (bodies, first) = agent.push().await;
+    assert_eq!(bodies, ["b"]);
+    assert_eq!(first.rules.len(), 2);
+    let pods = agent.pods().await;
+    let uids: Vec<_> = pods.upserts.iter().map(|pod| pod.uid.as_str()).collect();
+    assert!(pods.full);
+    assert_eq!(uids, ["agent-n1", "cart-n1"]);
+
+    let ack = PolicyAck {
+        revision: first.revision.clone(),
+        failures: Vec::new(),
+    };
+    let ack = SubscribeRequest {
+        message: Some(Sent::Ack(ack)),
+    };
+    agent.send.send(ack).await.unwrap();
+    until("the acknowledgement", || index.read().nodes_of_rule("a").active == 1).await;
+
+    operator.apply_rule("a", "false");
+    let (bodies, second) = agent.push().await;
+    assert_eq!(bodies, ["a"]);
+    assert_ne!(second.revision, first.revision);
+    assert!((second.epoch, second.n) > (first.epoch, first.n));
+
+    index.write().pods.delete("cart-n2");
+    index.write().pods.delete("cart-n1");
+    let change = agent.pods().await;
+    assert_eq!((change.full, change.deletes), (false, vec!["cart-n1".to_owned()]));
+    drop(agent);
+    operator.stop().await;
+}
+
+#[tokio::test]
+async fn a_second_stream_of_a_node_ends_the_first() {
+    let operator = Operator::start().await;
+    let token = operator.token_of("n1");
+    let mut first = operator.subscribe(&token, hello("n1")).await.unwrap();
+    first.push().await;
+    first.pods().await;
+    let mut second = operator.subscribe(&token, hello("n1")).await.unwrap();
+    let ended = next(&mut first.answers).await.unwrap_err();
+    assert_eq!(ended.code(), Code::Aborted);
+    second.push().await;
+    assert_eq!(operator.context.metrics.replaced_streams.get(), 1);
+    assert!(operator.context.index.read().nodes.get("n1").unwrap().connected);
+    drop(second);
+    operator.stop().await;
+}
+
+#[tokio::test]
+async fn a_stream_ends_when_its_token_expires_or_its_pod_is_gone() {
+    let operator = Operator::start().await;
+    let soon = jiff::Timestamp::now().as_second() + 2;
+    let token = operator.token_until("n1", soon);
+    let mut agent = operator.subscribe(&token, hello("n1")).await.unwrap();
+    agent.push().await;
+    agent.pods().await;
+    let ended = next(&mut agent.answers).await.unwrap_err();
+    assert_eq!(ended.code(), Code::Unauthenticated);
+    assert!(ended.message().contains("expired"), "{ended}");
+
+    let token = operator.token_of("n1");
+    let mut agent = operator.subscribe(&token, hello("n1")).await.unwrap();
+    agent.push().await;
+    agent.pods().await;
+    operator.context.index.write().pods.delete("agent-n1");
+    let ended = loop {
+        match next(&mut agent.answers).await {
+            Ok(_) => {}
+            Err(ended) => break ended,
+        }
+    };
+    assert!(ended.message().contains("gone"), "{ended}");
+    operator.stop().await;
+}
+
+#[tokio::test]
+async fn an_agent_of_another_protocol_or_node_is_told_and_the_stream_ends() {
+    let operator = Operator::start().await;
+    let token = operator.token_of("n1");
+    let new = Hello {
+        protocol: PROTOCOL_VERSION + 2,
+        ..hello("n1")
+    };
+    let old = Hello {
+        protocol: 0,
+        ..hello("n1")
+    };
+    for (hello, reason) in [
+        (new, "ProtocolTooNew"),
+        (old, "ProtocolTooOld"),
+        (hello("n2"), "WrongNode"),
+    ] {
+        let mut agent = operator.subscribe(&token, hello).await.unwrap();
+        let Answer::Refusal(refusal) = agent.answer().await else {
+            panic!("no refusal");
+        };
+        assert_eq!(refusal.reason, reason);
+        assert!(next(&mut agent.answers).await.unwrap().is_none());
+    }
+    operator.stop().await;
+}

@@ -1,0 +1,278 @@
+//! What an agent reports becomes signals, exactly counted and where they belong.
+
+use std::path::Path;
+
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use tonic::Code;
+use yagura_proto::v1::report_request::Message as Sent;
+use yagura_proto::v1::report_response::Message as Answer;
+use yagura_proto::v1::spool_record::Record;
+use yagura_proto::v1::value::Kind;
+use yagura_proto::v1::{
+    Fold, GroupPart, Loss, NodeFacts, RecordBatch, ReportRequest, SpoolRecord, Value,
+};
+use yagura_store::StoreError;
+use yagura_store::signals::{Limits, SignalStore};
+
+use super::api_server::ApiServer;
+use super::{Operator, Reporting, next, until};
+
+fn fold(rule: &str, container: &str, count: u64) -> Record {
+    let value = Value {
+        kind: Some(Kind::Text(container.into())),
+    };
+    Record::Fold(Fold {
+        rule_uid: rule.into(),
+        group: vec![GroupPart {
+            field: "container.id".into(),
+            value: Some(value),
+        }],
+        title: "Shell".into(),
+        count,
+        first: 1_000_000_000,
+        last: 2_000_000_000,
+        ..Fold::default()
+    })
+}
+
+fn record(sequence: u64, record: Record) -> SpoolRecord {
+    SpoolRecord {
+        sequence,
+        record: Some(record),
+    }
+}
+
+impl Reporting {
+    async fn send_records(&self, spool: &str, records: Vec<SpoolRecord>) {
+        let batch = RecordBatch {
+            spool: spool.into(),
+            records,
+        };
+        let request = ReportRequest {
+            message: Some(Sent::Records(batch)),
+        };
+        self.send.send(request).await.unwrap();
+    }
+
+    /// The sequence of the next acknowledgement.
+    async fn acknowledged(&mut self) -> u64 {
+        let answer = next(&mut self.answers).await.unwrap().unwrap();
+        let Some(Answer::Ack(ack)) = answer.message else {
+            panic!("no acknowledgement");
+        };
+        ack.sequence
+    }
+}
+
+#[tokio::test]
+async fn a_reported_match_becomes_a_signal_in_the_namespace_of_its_pod() {
+    let operator = Operator::start().await;
+    operator.apply_rule("r", "true");
+    let mut agent = operator.report(&operator.token_of("n1")).await.unwrap();
+    let records = vec![
+        record(1, fold("r", "container-n1", 3)),
+        record(2, fold("r", "on-the-host", 1)),
+    ];
+    agent.send_records("spool", records).await;
+    assert_eq!(agent.acknowledged().await, 2);
+    until("both signals", || operator.api.counted() == 4).await;
+    let signals = operator.api.signals();
+    let places: Vec<_> = signals.keys().map(|(namespace, _)| namespace.as_str()).collect();
+    assert_eq!(places, ["sec", "shop"]);
+    for ((_, name), signal) in &signals {
+        assert!(name.starts_with("rule-r-"), "{name}");
+        assert_eq!(signal["spec"]["rule"]["name"], "rule-r");
+        assert_eq!(signal["metadata"]["labels"]["yagura.dev/node"], "n1");
+        assert!(signal["spec"].get("triage").is_none(), "triage is people's");
+    }
+    drop(agent);
+    operator.stop().await;
+}
+
+#[tokio::test]
+async fn what_a_node_may_not_report_is_acknowledged_refused_and_counted() {
+    let operator = Operator::start().await;
+    operator.add_node("n2");
+    operator.apply_rule("r", "true");
+    let mut agent = operator.report(&operator.token_of("n1")).await.unwrap();
+    let broken = Record::Fold(Fold::default());
+    let loss = Record::Loss(Loss {
+        cause: "spool-full".into(),
+        matches: 7,
+    });
+    let records = vec![
+        record(1, fold("never-sent", "container-n1", 1)),
+        record(2, fold("r", "container-n2", 1)),
+        record(3, broken),
+        record(4, loss),
+        record(5, fold("r", "container-n1", 1)),
+    ];
+    for _ in 0..2 {
+        agent.send_records("spool", records.clone()).await;
+        assert_eq!(agent.acknowledged().await, 5);
+    }
+    until("the one signal", || operator.api.counted() == 1).await;
+    let metrics = &operator.context.metrics;
+    for cause in ["unknown-rule", "foreign-pod", "malformed"] {
+        assert_eq!(metrics.refused_records.get([cause]), 1, "{cause}");
+    }
+    assert_eq!(metrics.lost_matches.get(), 7);
+    assert_eq!(metrics.repeated_records.get(), 5);
+    drop(agent);
+    operator.stop().await;
+}
+
+#[tokio::test]
+async fn a_gap_ends_the_stream_and_a_foreign_spool_is_refused() {
+    let operator = Operator::start().await;
+    operator.add_node("n2");
+    operator.apply_rule("r", "true");
+    let mut agent = operator.report(&operator.token_of("n1")).await.unwrap();
+    let records = vec![
+        record(1, fold("r", "container-n1", 1)),
+        record(3, fold("r", "container-n1", 1)),
+    ];
+    agent.send_records("spool", records).await;
+    assert_eq!(agent.acknowledged().await, 1);
+    let ended = next(&mut agent.answers).await.unwrap_err();
+    assert_eq!(ended.code(), Code::FailedPrecondition);
+    assert!(ended.message().contains("record 2"), "{ended}");
+    assert_eq!(operator.context.metrics.sequence_gaps.get(), 1);
+
+    let mut other = operator.report(&operator.token_of("n2")).await.unwrap();
+    let records = vec![record(2, fold("r", "container-n2", 1))];
+    other.send_records("spool", records).await;
+    let ended = next(&mut other.answers).await.unwrap_err();
+    assert_eq!(ended.code(), Code::PermissionDenied);
+    operator.stop().await;
+}
+
+#[tokio::test]
+async fn a_signal_that_its_namespace_refuses_goes_to_the_operators() {
+    let operator = Operator::start().await;
+    operator.apply_rule("r", "true");
+    operator.api.close_namespace("shop");
+    let mut agent = operator.report(&operator.token_of("n1")).await.unwrap();
+    let records = vec![record(1, fold("r", "container-n1", 1))];
+    agent.send_records("spool", records).await;
+    assert_eq!(agent.acknowledged().await, 1);
+    until("the signal", || operator.api.counted() == 1).await;
+    let signals = operator.api.signals();
+    let ((namespace, _), signal) = signals.first_key_value().unwrap();
+    assert_eq!(namespace, "sec");
+    assert_eq!(signal["status"]["originNamespace"], "shop");
+    drop(agent);
+    operator.stop().await;
+}
+
+#[tokio::test]
+async fn a_deleted_signal_is_not_written_again_and_the_next_match_opens_another() {
+    let operator = Operator::start().await;
+    operator.apply_rule("r", "true");
+    let mut agent = operator.report(&operator.token_of("n1")).await.unwrap();
+    agent.send_records("spool", vec![record(1, fold("r", "container-n1", 1))]).await;
+    until("the signal", || operator.api.counted() == 1).await;
+    let (first, _) = operator.api.signals().pop_first().unwrap();
+    operator.api.delete_signals();
+    // The update meets the deletion, which closes the group.
+    agent.send_records("spool", vec![record(2, fold("r", "container-n1", 1))]).await;
+    until("the refused update", || operator.api.status_writes() == 2).await;
+    let metrics = &operator.context.metrics;
+    until("its settlement", || metrics.signal_writes.get(["deleted"]) == 1).await;
+    agent.send_records("spool", vec![record(3, fold("r", "container-n1", 5))]).await;
+    until("the new signal", || operator.api.counted() == 5).await;
+    let (second, signal) = operator.api.signals().pop_first().unwrap();
+    assert_ne!(first, second);
+    assert_eq!(signal["status"]["previous"], format!("{}/{}", first.0, first.1));
+    drop(agent);
+    operator.stop().await;
+}
+
+/// A transaction that began before the stop still ends, and holds the store for as long.
+async fn open_when_free(path: &Path) -> SignalStore {
+    let open = || SignalStore::open(path, "test", Limits::default());
+    until("the store is free", || {
+        !matches!(open(), Err(StoreError::Locked { .. }))
+    })
+    .await;
+    open().unwrap()
+}
+
+#[tokio::test]
+async fn counts_are_exact_over_resends_and_restarts() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    let mut random = StdRng::seed_from_u64(7);
+    let total: u64 = 300;
+    let containers = ["container-n1", "host-1", "host-2"];
+    let record_of = |sequence: u64| {
+        let container = containers[usize::try_from(sequence % 3).unwrap()];
+        record(sequence, fold("r", container, sequence))
+    };
+    let api = ApiServer::start().await;
+    let mut acknowledged = 0;
+    while acknowledged < total {
+        let operator = Operator::start_with(open_when_free(&path).await, api.clone()).await;
+        operator.apply_rule("r", "true");
+        let mut agent = operator.report(&operator.token_of("n1")).await.unwrap();
+        for _ in 0..random.random_range(1..8) {
+            let from = 1 + acknowledged - random.random_range(0..=acknowledged.min(20));
+            let to = total.min(from + random.random_range(0..40));
+            agent.send_records("spool", (from..=to).map(record_of).collect()).await;
+            // Sometimes the agent does not live to see the answer.
+            if random.random_bool(0.8) {
+                acknowledged = agent.acknowledged().await;
+            }
+        }
+        drop(agent);
+        operator.stop().await;
+    }
+    let store = open_when_free(&path).await;
+    assert_eq!(store.watermark("spool").unwrap(), Some(total));
+    let mut expected = [0; 3];
+    for sequence in 1..=total {
+        expected[usize::try_from(sequence % 3).unwrap()] += sequence;
+    }
+    let mut counts: Vec<u64> = store
+        .written_signals()
+        .unwrap()
+        .into_iter()
+        .map(|(namespace, name)| store.find(&namespace, &name).unwrap().unwrap().count)
+        .collect();
+    counts.sort_unstable();
+    expected.sort_unstable();
+    assert_eq!(counts, expected);
+}
+
+#[tokio::test]
+async fn facts_are_taken_of_the_own_node_only() {
+    let operator = Operator::start().await;
+    let mut agent = operator.report(&operator.token_of("n1")).await.unwrap();
+    let facts = |node: &str| ReportRequest {
+        message: Some(Sent::Facts(NodeFacts {
+            node: node.into(),
+            ..NodeFacts::default()
+        })),
+    };
+    let index = &operator.context.index;
+    agent.send.send(facts("n1")).await.unwrap();
+    let arrived = || index.read().nodes.get("n1").is_some_and(|node| node.facts.is_some());
+    until("the facts", arrived).await;
+    agent.send.send(facts("n2")).await.unwrap();
+    let ended = next(&mut agent.answers).await.unwrap_err();
+    assert_eq!(ended.code(), Code::PermissionDenied);
+    assert!(index.read().nodes.get("n2").is_none());
+    operator.stop().await;
+}
+
+#[tokio::test]
+async fn a_message_beyond_the_limit_is_refused() {
+    let operator = Operator::start().await;
+    let mut agent = operator.report(&operator.token_of("n1")).await.unwrap();
+    let large = fold("r", &"x".repeat(5 * 1024 * 1024), 1);
+    agent.send_records("spool", vec![record(1, large)]).await;
+    let ended = next(&mut agent.answers).await.unwrap_err();
+    assert_eq!(ended.code(), Code::OutOfRange);
+    operator.stop().await;
+}

@@ -1,0 +1,80 @@
+//! Who is no agent of this cluster is refused, and counted by what was wrong.
+
+use serde_json::json;
+use tonic::{Code, Request};
+
+use super::super::claims::tests::token;
+use super::{ACCOUNT, Operator, hello};
+
+async fn refused(operator: &Operator, token: &str, cause: &'static str) {
+    let before = operator.context.metrics.refused_streams.get([cause]);
+    let Err(status) = operator.subscribe(token, hello("n1")).await else {
+        panic!("{cause}: was let in");
+    };
+    assert_eq!(status.code(), Code::Unauthenticated, "{cause}: {status}");
+    let Err(_) = operator.report(token).await else {
+        panic!("{cause}: was let in to report");
+    };
+    let counted = operator.context.metrics.refused_streams.get([cause]) - before;
+    assert_eq!(counted, 2, "{cause}");
+}
+
+#[tokio::test]
+async fn every_stranger_is_refused_by_cause() {
+    let operator = Operator::start().await;
+    operator.add_node("n2");
+    let later = jiff::Timestamp::now().as_second() + 600;
+    let ours = json!("yagura-operator");
+
+    refused(&operator, "not a token", "malformed-token").await;
+    refused(&operator, &token(&json!("others"), later, ACCOUNT), "wrong-audience").await;
+    refused(&operator, &token(&ours, 1, ACCOUNT), "expired-token").await;
+    let other = "system:serviceaccount:shop:default";
+    refused(&operator, &token(&ours, later, other), "wrong-subject").await;
+    assert_eq!(operator.api.reviews(), 0, "what cannot be right is not asked about");
+
+    // Forged: says the right things, and the API server does not know it. Asked once.
+    refused(&operator, &token(&ours, later, ACCOUNT), "rejected-token").await;
+    assert_eq!(operator.api.reviews(), 1);
+
+    // The claims lie about the account.
+    let lying = token(&ours, later + 1, ACCOUNT);
+    operator.api.bind(&lying, other, "agent-n1", "n1");
+    refused(&operator, &lying, "not-agent").await;
+
+    // A pod of that account that no DaemonSet of ours made, and one that is on another node.
+    let foreign = token(&ours, later + 2, ACCOUNT);
+    operator.api.bind(&foreign, ACCOUNT, "cart-n1", "n1");
+    refused(&operator, &foreign, "unknown-pod").await;
+    let moved = token(&ours, later + 3, ACCOUNT);
+    operator.api.bind(&moved, ACCOUNT, "agent-n1", "n2");
+    refused(&operator, &moved, "unknown-pod").await;
+    operator.stop().await;
+}
+
+#[tokio::test]
+async fn a_call_without_a_token_is_refused() {
+    let operator = Operator::start().await;
+    let mut client = operator.connect().await;
+    let status = client
+        .report(Request::new(tokio_stream::empty()))
+        .await
+        .unwrap_err();
+    assert_eq!(status.code(), Code::Unauthenticated);
+    assert_eq!(operator.context.metrics.refused_streams.get(["no-token"]), 1);
+    operator.stop().await;
+}
+
+#[tokio::test]
+async fn a_token_that_cannot_be_reviewed_now_may_come_again() {
+    let operator = Operator::start().await;
+    let token = operator.token_of("n1");
+    operator.api.fail_reviews(true);
+    let Err(status) = operator.report(&token).await else {
+        panic!("was let in");
+    };
+    assert_eq!(status.code(), Code::Unavailable);
+    operator.api.fail_reviews(false);
+    assert!(operator.report(&token).await.is_ok());
+    operator.stop().await;
+}

@@ -1,0 +1,13 @@
+//! What only a real API server can prove. Needs a cluster: `KUBECONFIG` names it, and nothing of
+//! it is changed outside of a namespace made for each test and objects named after it.
+
+#[path = "apiserver/certificates.rs"]
+mod certificates;
+#[path = "apiserver/identity.rs"]
+mod identity;
+#[path = "apiserver/leader.rs"]
+mod leader;
+#[path = "apiserver/namespace.rs"]
+mod namespace;
+#[path = "apiserver/written.rs"]
+mod written;
