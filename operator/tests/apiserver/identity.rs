@@ -152,5 +152,5 @@ async fn token_of(
         .create_token_request(account, &PostParams::default(), &request)
         .await
         .unwrap();
-    made.status.unwrap().token
+    made.status.unwrap().token.unwrap()
 }
