@@ -1,0 +1,151 @@
+//! What the agent counts. The names are its interface to who watches it.
+
+use crate::recorder::SHED_CAUSES;
+use yagura_telemetry::{Counter, CounterFamily, Gauge, Metric, Registry};
+
+const EVENTS: Metric<1> = Metric {
+    name: "yagura_agent_events_total",
+    help: "Events that were decoded and evaluated, by whether a rule matched. Both together are what the sensor decoded.",
+    labels: ["outcome"],
+};
+const MATCHES: Metric = Metric {
+    name: "yagura_agent_matches_total",
+    help: "Matches of a rule with an event. Once folds are flushed, the sum of spooled, suppressed and shed.",
+    labels: [],
+};
+const SPOOLED: Metric = Metric {
+    name: "yagura_agent_matches_spooled_total",
+    help: "Matches that were written to the spool or, without an operator, to the output.",
+    labels: [],
+};
+const SUPPRESSED: Metric<1> = Metric {
+    name: "yagura_agent_matches_suppressed_total",
+    help: "Matches that are counted and go no further, by cause: an exception of their rule holds.",
+    labels: ["cause"],
+};
+const SHED: Metric<1> = Metric {
+    name: "yagura_agent_matches_shed_total",
+    help: "Matches that were given up before the spool, by cause.",
+    labels: ["cause"],
+};
+const EVICTED: Metric = Metric {
+    name: "yagura_agent_spool_evicted_matches_total",
+    help: "Matches that had been spooled and gave way to more important ones when the spool was full.",
+    labels: [],
+};
+const SPOOL_RECORDS: Metric = Metric {
+    name: "yagura_agent_spool_records",
+    help: "Records in the spool that wait for the operator's acknowledgement.",
+    labels: [],
+};
+const SPOOL_BYTES: Metric = Metric {
+    name: "yagura_agent_spool_bytes",
+    help: "Bytes of those records, as counted against the spool's limit.",
+    labels: [],
+};
+const SPOOL_FAILED: Metric = Metric {
+    name: "yagura_agent_spool_failed",
+    help: "1 while the spool cannot be written, for example because the disk is full.",
+    labels: [],
+};
+const CONNECTED: Metric = Metric {
+    name: "yagura_agent_operator_connected",
+    help: "1 while the agent has a stream to the operator.",
+    labels: [],
+};
+const SESSIONS_ENDED: Metric<1> = Metric {
+    name: "yagura_agent_operator_sessions_ended_total",
+    help: "Connections to the operator that failed or ended, by cause.",
+    labels: ["cause"],
+};
+const RECORDS_SENT: Metric = Metric {
+    name: "yagura_agent_records_sent_total",
+    help: "Records sent to the operator; those sent again after a reconnect count again.",
+    labels: [],
+};
+const RECORDS_ACKNOWLEDGED: Metric = Metric {
+    name: "yagura_agent_records_acknowledged_total",
+    help: "Records that the operator acknowledged as durable.",
+    labels: [],
+};
+const RULES_ACTIVE: Metric = Metric {
+    name: "yagura_agent_rules_active",
+    help: "Rules that run.",
+    labels: [],
+};
+const RULES_FAILED: Metric = Metric {
+    name: "yagura_agent_rules_failed",
+    help: "Rules of the policy that do not run on this node.",
+    labels: [],
+};
+const LINES_DROPPED: Metric<1> = Metric {
+    name: "yagura_agent_output_lines_dropped_total",
+    help: "Lines that standard output took too slowly, by what they were about.",
+    labels: ["kind"],
+};
+
+/// Handles to everything that the agent counts. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    /// Events by outcome: `matched` or `unmatched`.
+    pub events: CounterFamily,
+    /// Matches.
+    pub matches: Counter,
+    /// Matches that found their place.
+    pub spooled: Counter,
+    /// Matches that go no further by design.
+    pub suppressed: CounterFamily,
+    /// Matches given up.
+    pub shed: CounterFamily,
+    /// Matches that gave way in the spool.
+    pub evicted: Counter,
+    /// Records that wait.
+    pub spool_records: Gauge,
+    /// Their bytes.
+    pub spool_bytes: Gauge,
+    /// Whether the spool cannot be written.
+    pub spool_failed: Gauge,
+    /// Whether there is a stream to the operator.
+    pub connected: Gauge,
+    /// Ended connections.
+    pub sessions_ended: CounterFamily,
+    /// Records sent.
+    pub records_sent: Counter,
+    /// Records acknowledged.
+    pub records_acknowledged: Counter,
+    /// Rules that run.
+    pub rules_active: Gauge,
+    /// Rules that do not.
+    pub rules_failed: Gauge,
+    /// Lines not printed.
+    pub lines_dropped: CounterFamily,
+}
+
+impl Metrics {
+    /// Registers all of them.
+    pub fn register(registry: &mut Registry) -> Self {
+        Self {
+            events: registry.counters(&EVENTS),
+            matches: registry.counter(&MATCHES),
+            spooled: registry.counter(&SPOOLED),
+            suppressed: registry.counters(&SUPPRESSED),
+            shed: registry.counters(&SHED),
+            evicted: registry.counter(&EVICTED),
+            spool_records: registry.gauge(&SPOOL_RECORDS),
+            spool_bytes: registry.gauge(&SPOOL_BYTES),
+            spool_failed: registry.gauge(&SPOOL_FAILED),
+            connected: registry.gauge(&CONNECTED),
+            sessions_ended: registry.counters(&SESSIONS_ENDED),
+            records_sent: registry.counter(&RECORDS_SENT),
+            records_acknowledged: registry.counter(&RECORDS_ACKNOWLEDGED),
+            rules_active: registry.gauge(&RULES_ACTIVE),
+            rules_failed: registry.gauge(&RULES_FAILED),
+            lines_dropped: registry.counters(&LINES_DROPPED),
+        }
+    }
+
+    /// Matches given up before the spool, for whatever cause.
+    pub fn shed_in_all(&self) -> u64 {
+        SHED_CAUSES.iter().map(|cause| self.shed.get([cause])).sum()
+    }
+}

@@ -1,0 +1,112 @@
+//! Lines for people: one a signal or execution, as wide as the terminal, whatever bytes are in it.
+
+use std::fmt::Write as _;
+use std::io::{self, Write};
+
+use jiff::Timestamp as Instant;
+use jiff::tz::TimeZone;
+use rustix::termios::tcgetwinsize;
+use yagura_event::{Event, Known, Severity, Timestamp};
+
+use super::{Line, Signal};
+
+/// Columns of a line where the output is no terminal, and of the narrowest one.
+pub(super) const WIDTH: usize = 80;
+
+/// No line is wider, whatever the terminal says.
+const MAX_WIDTH: usize = 400;
+
+const RULE_WIDTH: usize = 24;
+const RESET: &str = "\x1b[0m";
+
+pub(super) fn header(colour: bool, out: &mut impl Write) -> io::Result<()> {
+    let (bold, reset) = if colour { ("\x1b[1m", RESET) } else { ("", "") };
+    writeln!(
+        out,
+        "{bold}{:<8} {:<8} {:<RULE_WIDTH$} {:>5} WHAT{reset}",
+        "TIME", "SEVERITY", "RULE", "COUNT"
+    )
+}
+
+pub(super) fn line(line: &Line, colour: bool, width: usize, out: &mut impl Write) -> io::Result<()> {
+    let (paint, text) = match line {
+        Line::Signal(signal) => (paint(signal.severity), of_signal(signal, width)),
+        Line::Event(event) => ("\x1b[2m", of_event(event, width)),
+    };
+    if colour {
+        writeln!(out, "{paint}{text}{RESET}")
+    } else {
+        writeln!(out, "{text}")
+    }
+}
+
+fn of_signal(signal: &Signal, width: usize) -> String {
+    let rule = cut(&escape(&signal.rule), RULE_WIDTH);
+    let line = format!(
+        "{} {:<8} {rule:<RULE_WIDTH$} {:>5} {}",
+        clock(signal.fold.last),
+        signal.severity.as_str(),
+        signal.fold.count,
+        escape(&signal.fold.title),
+    );
+    cut(&line, width)
+}
+
+/// An execution has no rule: its process and arguments take the space.
+fn of_event(event: &Event, width: usize) -> String {
+    let process = &event.process;
+    let mut line = format!("{} exec     {:>7} ", clock(event.time), process.id.pid);
+    match &process.executable {
+        Known::Present(executable) => write!(line, "{}", executable.path),
+        Known::Absent | Known::Unknown => write!(line, "{}", process.name),
+    }
+    .expect("writing to a string does not fail");
+    for arg in &process.args {
+        // Bytes are no fewer than columns; what is beyond is cut anyway.
+        if line.len() > 4 * width {
+            break;
+        }
+        write!(line, " {arg}").expect("writing to a string does not fail");
+    }
+    cut(&line, width)
+}
+
+/// Titles and names hold bytes of containers. What is already escaped stays as it is.
+fn escape(text: &str) -> String {
+    let mut escaped = String::new();
+    yagura_event::text::write_escaped(text.as_bytes(), &mut escaped)
+        .expect("writing to a string does not fail");
+    escaped
+}
+
+fn cut(text: &str, width: usize) -> String {
+    if text.chars().count() <= width {
+        return text.to_owned();
+    }
+    let mut cut: String = text.chars().take(width - 1).collect();
+    cut.push('…');
+    cut
+}
+
+/// Columns of the terminal that standard output is, if it is one.
+pub(super) fn terminal_width() -> usize {
+    let columns = tcgetwinsize(io::stdout()).map_or(0, |size| usize::from(size.ws_col));
+    columns.clamp(WIDTH, MAX_WIDTH)
+}
+
+fn clock(time: Timestamp) -> String {
+    Instant::from_nanosecond(i128::from(time.0)).map_or_else(
+        |_out_of_range| "--:--:--".to_owned(),
+        |time| time.to_zoned(TimeZone::system()).strftime("%H:%M:%S").to_string(),
+    )
+}
+
+fn paint(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Critical => "\x1b[1;31m",
+        Severity::High => "\x1b[31m",
+        Severity::Medium => "\x1b[33m",
+        Severity::Low => "\x1b[36m",
+        Severity::Info => "",
+    }
+}

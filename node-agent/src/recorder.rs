@@ -1,0 +1,222 @@
+//! From matches to records: folded, written to the spool, printed.
+//!
+//! One thread. A match that opens a group leaves at once; repeats wait for the next second. What
+//! the spool cannot take waits in bounded memory and is tried again; beyond the bound it is shed
+//! and counted, and the count is told as a loss when the spool works again.
+
+mod writer;
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use prost::Message as _;
+use yagura_engine::Match;
+use yagura_engine::fold::Folder;
+use yagura_event::{Event, Fold, Timestamp};
+use yagura_proto::convert::fold_to_message;
+use yagura_store::spool::NewRecord;
+
+use crate::journal::Journal;
+use crate::metrics::Metrics;
+use crate::output::{Line, Printer, Signal};
+use crate::rules::Active;
+use writer::Writer;
+
+/// Matches that may wait: half a second of 8,000 a second.
+const QUEUE: usize = 4_096;
+
+/// Matches taken from the queue before what they became is written.
+const BATCH: usize = 256;
+
+/// How often folds whose second is over are looked for, while there are any.
+const FLUSH: Duration = Duration::from_millis(200);
+
+/// How long the thread sleeps when nothing waits.
+const IDLE: Duration = Duration::from_mins(1);
+
+/// Rank of a record that opens a group, above that of any repeat whatever its severity.
+const FIRST: u8 = 8;
+
+/// Why matches never reached the recorder.
+const QUEUE_FULL: &str = "queue-full";
+
+/// Every cause of a match that is given up before the spool.
+pub(crate) const SHED_CAUSES: [&str; 4] = [
+    QUEUE_FULL,
+    writer::DISK_FULL,
+    writer::SPOOL_ERROR,
+    writer::SPOOL_FULL,
+];
+
+/// A match on its way.
+#[derive(Debug)]
+pub struct Found {
+    /// The rules that were active.
+    pub active: Arc<Active>,
+    /// Which of them matched, and how.
+    pub found: Match,
+    /// What it matched.
+    pub event: Arc<Event>,
+}
+
+/// Where matches are handed in. Cheap to clone; the recorder ends when the last is dropped.
+#[derive(Clone, Debug)]
+pub struct Recorder {
+    matches: SyncSender<Found>,
+    lost: Arc<AtomicU64>,
+    metrics: Metrics,
+}
+
+impl Recorder {
+    /// Starts the thread. Without a journal, and with a printer, printing is all that happens.
+    pub fn start(
+        journal: Option<Journal>,
+        printer: Option<Printer>,
+        metrics: &Metrics,
+    ) -> io::Result<(Self, JoinHandle<()>)> {
+        let (sender, receiver) = sync_channel(QUEUE);
+        let lost = Arc::new(AtomicU64::new(0));
+        let worker = Worker {
+            folder: Folder::default(),
+            active: None,
+            records: Vec::new(),
+            writer: journal.map(|journal| Writer::new(journal, metrics.clone())),
+            printer,
+            metrics: metrics.clone(),
+            lost: Arc::clone(&lost),
+            start: Instant::now(),
+        };
+        let thread = thread::Builder::new()
+            .name("recorder".to_owned())
+            .spawn(move || worker.run(&receiver))?;
+        let recorder = Self {
+            matches: sender,
+            lost,
+            metrics: metrics.clone(),
+        };
+        Ok((recorder, thread))
+    }
+
+    /// Hands a match in, or counts that there was no room for it.
+    pub fn record(&self, found: Found) {
+        match self.matches.try_send(found) {
+            Ok(()) => {}
+            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
+                self.lost.fetch_add(1, Ordering::Relaxed);
+                self.metrics.shed.inc([QUEUE_FULL]);
+            }
+        }
+    }
+}
+
+struct Worker {
+    folder: Folder,
+    /// The rules that the folded matches are of.
+    active: Option<Arc<Active>>,
+    /// Records of this round.
+    records: Vec<NewRecord>,
+    writer: Option<Writer>,
+    printer: Option<Printer>,
+    metrics: Metrics,
+    lost: Arc<AtomicU64>,
+    /// Folding needs a clock that nobody sets.
+    start: Instant,
+}
+
+impl Worker {
+    fn run(mut self, matches: &Receiver<Found>) {
+        loop {
+            let waits = self.folder.groups() > 0
+                || self.writer.as_ref().is_some_and(Writer::has_work)
+                || self.lost.load(Ordering::Relaxed) > 0;
+            match matches.recv_timeout(if waits { FLUSH } else { IDLE }) {
+                Ok(found) => {
+                    self.take(found);
+                    for found in matches.try_iter().take(BATCH - 1) {
+                        self.take(found);
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            for fold in self.folder.flush(self.now()) {
+                self.keep(fold, 0);
+            }
+            self.write();
+        }
+        for fold in self.folder.drain() {
+            self.keep(fold, 0);
+        }
+        self.write();
+        if let Some(writer) = &mut self.writer {
+            writer.finish(Instant::now());
+        }
+    }
+
+    fn now(&self) -> Timestamp {
+        let elapsed = self.start.elapsed().as_nanos();
+        Timestamp(i64::try_from(elapsed).unwrap_or(i64::MAX))
+    }
+
+    fn take(&mut self, found: Found) {
+        let Found { active, found, event } = found;
+        if !self
+            .active
+            .as_ref()
+            .is_some_and(|current| Arc::ptr_eq(current, &active))
+        {
+            // What was folded under the old rules goes out under their hashes.
+            for fold in self.folder.drain() {
+                self.keep(fold, 0);
+            }
+            self.active = Some(Arc::clone(&active));
+        }
+        let place = found.rule;
+        let record = || active.set.record(place, &event);
+        let rule = &active.rules[place].rule;
+        if let Some(fold) = self.folder.add(rule, found, event.time, self.now(), record) {
+            let rank = if fold.count == 1 { FIRST } else { 0 };
+            self.keep(fold, rank);
+        }
+    }
+
+    /// Prepares a fold for the spool and prints it.
+    fn keep(&mut self, mut fold: Fold, rank: u8) {
+        let Some(rule) = self
+            .active
+            .as_ref()
+            .and_then(|active| active.find(&fold.rule_hash))
+        else {
+            return;
+        };
+        if self.writer.is_some() {
+            fold.rule_hash.clone_from(&rule.hash);
+            self.records.push(NewRecord {
+                body: fold_to_message(&fold).encode_to_vec(),
+                matches: fold.count,
+                rank: rank + rule.rule.severity.rank(),
+            });
+        } else {
+            self.metrics.spooled.add(fold.count);
+        }
+        if let Some(printer) = &self.printer {
+            printer.print(Line::Signal(Box::new(Signal {
+                rule: rule.rule.name.clone(),
+                severity: rule.rule.severity,
+                fold,
+            })));
+        }
+    }
+
+    fn write(&mut self) {
+        let lost = self.lost.swap(0, Ordering::Relaxed);
+        if let Some(writer) = &mut self.writer {
+            writer.lose(QUEUE_FULL, lost);
+            writer.write(std::mem::take(&mut self.records), Instant::now());
+        }
+    }
+}

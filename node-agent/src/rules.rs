@@ -1,0 +1,169 @@
+//! The rules that run, swapped as a whole.
+
+mod body;
+pub mod files;
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use yagura_engine::RuleSet;
+use yagura_event::Registry;
+use yagura_proto::v1::{RuleBody, RuleFailure};
+use yagura_rules::{LANGUAGE_VERSION, Lists, Rule, RuleSource};
+
+use crate::policy::Policy;
+
+/// A rule that runs.
+#[derive(Debug)]
+pub struct ActiveRule {
+    /// The compiled rule.
+    pub rule: Arc<Rule>,
+    /// The hash under which its matches are reported.
+    pub hash: String,
+}
+
+/// Rules that run together.
+#[derive(Debug)]
+pub struct Active {
+    /// Finds the rules that match an event, by their place in `rules`.
+    pub set: RuleSet,
+    /// The rules, by their place in `set`.
+    pub rules: Vec<ActiveRule>,
+    /// Revision of the policy that they come from; empty for rules from files.
+    pub revision: String,
+    by_hash: HashMap<String, usize>,
+}
+
+impl Active {
+    /// Makes rules run together.
+    pub fn new(rules: Vec<ActiveRule>, revision: String) -> Self {
+        let by_hash = rules
+            .iter()
+            .enumerate()
+            .map(|(place, active)| (active.rule.hash.clone(), place))
+            .collect();
+        Self {
+            by_hash,
+            set: RuleSet::new(rules.iter().map(|active| Arc::clone(&active.rule))),
+            rules,
+            revision,
+        }
+    }
+}
+
+impl Active {
+    /// The rule with the hash that the compiler gave it.
+    pub fn find(&self, compiled_hash: &str) -> Option<&ActiveRule> {
+        let place = self.by_hash.get(compiled_hash)?;
+        self.rules.get(*place)
+    }
+}
+
+/// The rules of this agent. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Rules(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    active: Mutex<Arc<Active>>,
+    generation: AtomicU64,
+}
+
+impl Rules {
+    /// Starts with these.
+    pub fn new(active: Active) -> Self {
+        Self(Arc::new(Shared {
+            active: Mutex::new(Arc::new(active)),
+            generation: AtomicU64::new(1),
+        }))
+    }
+
+    /// Runs these instead. An event meets the old ones or the new ones, never some of both.
+    pub fn swap(&self, active: Active) {
+        let mut slot = self.0.active.lock().unwrap_or_else(PoisonError::into_inner);
+        *slot = Arc::new(active);
+        self.0.generation.fetch_add(1, Ordering::Release);
+    }
+
+    /// What runs.
+    pub fn active(&self) -> Arc<Active> {
+        Arc::clone(&self.0.active.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// What runs, kept by a reader that looks for every event.
+    pub fn reader(&self) -> Reader {
+        Reader {
+            generation: self.0.generation.load(Ordering::Acquire),
+            active: self.active(),
+            rules: self.clone(),
+        }
+    }
+}
+
+/// Sees the rules that run without a lock, unless they changed.
+#[derive(Debug)]
+pub struct Reader {
+    rules: Rules,
+    active: Arc<Active>,
+    generation: u64,
+}
+
+impl Reader {
+    /// What runs.
+    pub fn active(&mut self) -> &Arc<Active> {
+        let generation = self.rules.0.generation.load(Ordering::Acquire);
+        if generation != self.generation {
+            self.active = self.rules.active();
+            self.generation = generation;
+        }
+        &self.active
+    }
+}
+
+/// Compiles a policy. What does not compile is left out and named with the reason.
+pub fn compile_policy(policy: &Policy) -> (Active, Vec<RuleFailure>) {
+    let mut failures = policy.damaged.clone();
+    let mut rules = Vec::new();
+    for body in &policy.bodies {
+        match compile_body(body) {
+            Ok(rule) => rules.push(rule),
+            Err(failure) => failures.push(failure),
+        }
+    }
+    (Active::new(rules, policy.list.revision.clone()), failures)
+}
+
+fn compile_body(body: &RuleBody) -> Result<ActiveRule, RuleFailure> {
+    // The operator compiled the rule: where this agent cannot, the agent is the older one.
+    let fail = |message: String| RuleFailure {
+        uid: body.uid.clone(),
+        reason: "AgentTooOld".to_owned(),
+        message,
+    };
+    if body.language_version > LANGUAGE_VERSION {
+        return Err(fail(format!(
+            "the rule needs language version {}, this agent has {LANGUAGE_VERSION}; upgrade the agent",
+            body.language_version
+        )));
+    }
+    let source = body::source(body).map_err(|error| fail(error.to_string()))?;
+    compile(&source, body.hash.clone()).map_err(fail)
+}
+
+/// The error is what the compiler says, one finding a line.
+fn compile(source: &RuleSource, hash: String) -> Result<ActiveRule, String> {
+    let compiled = yagura_rules::compile(source, Registry::workload(), &Lists::builtin());
+    compiled
+        .rule
+        .map(|rule| ActiveRule { rule, hash })
+        .ok_or_else(|| {
+            let errors: Vec<String> = compiled
+                .diagnostics
+                .iter()
+                .filter(|diagnostic| diagnostic.is_error())
+                .map(|diagnostic| format!("{}: {diagnostic}", diagnostic.part))
+                .collect();
+            errors.join("\n")
+        })
+}

@@ -1,0 +1,282 @@
+//! Rules from files, for an agent that runs alone.
+//!
+//! A file or a rule with a mistake is reported with file, line and column, and does not keep the
+//! others from running; when none is left there is nothing to do, which is an error.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use yagura_crds::DetectionRule;
+use yagura_crds::convert::rule_source;
+use yagura_crds::source::{self, Document, MAX_FILE_BYTES, Object};
+use yagura_event::Registry;
+use yagura_rules::{Lists, Part, RuleSource};
+
+use super::{Active, ActiveRule};
+
+/// Files of a folder that are read, and folders below it that are entered.
+const MAX_FILES: usize = 20_000;
+const MAX_DEPTH: usize = 16;
+
+/// No rules can be had from the paths that were given.
+#[derive(Debug, thiserror::Error)]
+pub enum FilesError {
+    /// A path cannot be read.
+    #[error("cannot read {}", path.display())]
+    Read {
+        /// The path.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+    /// The paths hold no rule at all.
+    #[error("no DetectionRule in {paths}; give *.yaml or *.yml files or folders with them")]
+    None {
+        /// The paths as given.
+        paths: String,
+    },
+    /// The paths hold rules, and every one has a mistake.
+    #[error("none of the rules can run; {count} mistakes are named above, correct them or try `yagura lint`")]
+    AllBroken {
+        /// How many mistakes.
+        count: usize,
+    },
+}
+
+/// Rules that run, and what was wrong with the others.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The rules.
+    pub active: Active,
+    /// Mistakes and warnings as compilers show them, file, line and column first.
+    pub messages: Vec<String>,
+    /// How many of the messages are mistakes that keep something from running.
+    pub mistakes: usize,
+}
+
+/// Reads and compiles every rule in files and folders.
+pub fn load(paths: &[PathBuf]) -> Result<Loaded, FilesError> {
+    let mut files = Vec::new();
+    for path in paths {
+        list(path, 0, &mut files)?;
+    }
+    let mut load = Load::default();
+    for file in &files {
+        load.file(file)?;
+    }
+    let Load {
+        rules,
+        found,
+        messages,
+        mistakes,
+        ..
+    } = load;
+    if rules.is_empty() && found == 0 && mistakes == 0 {
+        let paths: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+        return Err(FilesError::None {
+            paths: paths.join(", "),
+        });
+    }
+    Ok(Loaded {
+        active: Active::new(rules, String::new()),
+        messages,
+        mistakes,
+    })
+}
+
+#[derive(Default)]
+struct Load {
+    rules: Vec<ActiveRule>,
+    /// Rules that were read, whether they run or not.
+    found: usize,
+    /// The file that each name was first seen in.
+    names: BTreeMap<String, String>,
+    messages: Vec<String>,
+    mistakes: usize,
+}
+
+impl Load {
+    fn file(&mut self, path: &Path) -> Result<(), FilesError> {
+        let wrap = |source| FilesError::Read {
+            path: path.to_owned(),
+            source,
+        };
+        let name = path.display().to_string();
+        let length = fs::metadata(path).map_err(wrap)?.len();
+        if usize::try_from(length).is_ok_and(|length| length <= MAX_FILE_BYTES) {
+            let content = fs::read(path).map_err(wrap)?;
+            let text = String::from_utf8_lossy(&content);
+            self.documents(&name, &text);
+        } else {
+            self.mistake(format!(
+                "{name}:1:1: the file is larger than {MAX_FILE_BYTES} bytes"
+            ));
+        }
+        Ok(())
+    }
+
+    fn documents(&mut self, name: &str, text: &str) {
+        let file = source::read(name, text);
+        for fault in &file.faults {
+            self.mistake(format!("{fault}"));
+        }
+        for document in &file.documents {
+            if let Object::DetectionRule(rule) = &document.object {
+                self.found += 1;
+                self.rule(name, document, rule);
+            }
+        }
+    }
+
+    fn rule(&mut self, file: &str, document: &Document, rule: &DetectionRule) {
+        if !rule.spec.enabled {
+            return;
+        }
+        let position = document.position;
+        let place = format!("{file}:{}:{}", position.line, position.column);
+        let source = match rule_source(rule) {
+            Ok(source) => source,
+            Err(error) => return self.mistake(format!("{place}: {error}")),
+        };
+        if let Some(first) = self.names.insert(source.name.clone(), file.to_owned()) {
+            return self.mistake(format!(
+                "{place}: another rule is called {}, in {first}; names are unique",
+                source.name
+            ));
+        }
+        if rule
+            .spec
+            .scope
+            .as_ref()
+            .is_some_and(|scope| scope.node_selector.is_some())
+        {
+            self.messages.push(format!(
+                "{place}: warning: {} selects nodes by labels; without Kubernetes this node has none, and the rule runs",
+                source.name
+            ));
+        }
+        let compiled = yagura_rules::compile(&source, Registry::workload(), &Lists::builtin());
+        for diagnostic in &compiled.diagnostics {
+            let rendered = yagura_rules::render(
+                diagnostic,
+                file,
+                part(&source, diagnostic.part),
+                &document.origin(diagnostic.part),
+            );
+            if diagnostic.is_error() {
+                self.mistake(rendered);
+            } else {
+                self.messages.push(rendered);
+            }
+        }
+        if let Some(rule) = compiled.rule {
+            self.rules.push(ActiveRule {
+                hash: rule.hash.clone(),
+                rule,
+            });
+        }
+    }
+
+    fn mistake(&mut self, message: String) {
+        self.mistakes += 1;
+        self.messages.push(message);
+    }
+}
+
+/// The text that a diagnostic counts from.
+fn part(source: &RuleSource, part: Part) -> &str {
+    let text = match part {
+        Part::Condition => Some(&source.condition),
+        Part::LetName(index) => source.lets.get(index).map(|one| &one.name),
+        Part::Let(index) => source.lets.get(index).map(|one| &one.value),
+        Part::Exception(index) => source.exceptions.get(index).map(|one| &one.condition),
+        Part::GroupBy(index) => source.signal.group_by.get(index),
+        Part::Field(index) => source.signal.fields.get(index),
+        Part::Title => return source.signal_title(),
+        Part::AppliesWhen | Part::Pass | Part::Evidence(_) => None,
+    };
+    text.map_or("", String::as_str)
+}
+
+/// A file as given, or the YAML files in a folder and below, sorted. Hidden ones are left out.
+fn list(path: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<(), FilesError> {
+    let wrap = |source| FilesError::Read {
+        path: path.to_owned(),
+        source,
+    };
+    if files.len() >= MAX_FILES || depth > MAX_DEPTH {
+        return Err(wrap(io::Error::other("too many files or folders")));
+    }
+    if !fs::metadata(path).map_err(wrap)?.is_dir() {
+        files.push(path.to_owned());
+        return Ok(());
+    }
+    let mut entries = fs::read_dir(path)
+        .and_then(Iterator::collect::<io::Result<Vec<_>>>)
+        .map_err(wrap)?
+        .into_iter()
+        .map(|entry| entry.path())
+        .collect::<Vec<_>>();
+    entries.sort();
+    for entry in entries {
+        let hidden = entry
+            .file_name()
+            .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+        let yaml = entry
+            .extension()
+            .is_some_and(|extension| extension == "yaml" || extension == "yml");
+        if !hidden && (yaml || entry.is_dir()) {
+            list(&entry, depth + 1, files)?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::{FilesError, load};
+
+    fn rule(name: &str, condition: &str) -> String {
+        format!(
+            "apiVersion: yagura.dev/v1alpha1\nkind: DetectionRule\nmetadata: {{name: {name}}}\nspec:\n  \
+             title: t\n  severity: low\n  condition: {condition}\n"
+        )
+    }
+
+    #[test]
+    fn a_broken_file_and_a_broken_rule_are_named_and_the_others_run() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+        write("a.yaml", &rule("good", "process.name == \"sh\""));
+        write("b.yaml", &rule("typo", "process.nmae == \"sh\""));
+        write("c.yml", "spec: [");
+        write("d.txt", "not looked at");
+        write("e.yaml", &rule("good", "process.name == \"bash\""));
+        let loaded = load(&[folder.path().to_owned()]).unwrap();
+        assert_eq!(loaded.active.rules.len(), 1);
+        assert_eq!(loaded.active.rules[0].rule.name, "good");
+        let text = loaded.messages.join("\n");
+        assert!(text.contains("b.yaml:7:14"), "{text}");
+        assert!(text.contains("c.yml:2:1: not YAML"), "{text}");
+        assert!(text.contains("another rule is called good"), "{text}");
+        assert_eq!(loaded.mistakes, 3);
+    }
+
+    #[test]
+    fn paths_without_rules_are_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(matches!(
+            load(&[folder.path().to_owned()]),
+            Err(FilesError::None { .. })
+        ));
+        assert!(matches!(
+            load(&[folder.path().join("missing.yaml")]),
+            Err(FilesError::Read { .. })
+        ));
+    }
+}

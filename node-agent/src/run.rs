@@ -1,0 +1,258 @@
+//! `yagura-agent run`: puts the parts together, waits for an end, and takes them apart in the
+//! order in which nothing is lost.
+
+mod error;
+mod watch;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::runtime::Builder;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use yagura_event::Host;
+use yagura_store::spool::SpoolConfig;
+use yagura_telemetry::admin::Admin;
+use yagura_telemetry::{Readiness, Registry, chain};
+
+use crate::agent::Agent;
+use crate::args::{KernelArgs, OutputFormat, RunArgs};
+use crate::bpf::{LoadConfig, Sensor, SensorConfig};
+use crate::enrich::Names;
+use crate::facts::HostRoot;
+use crate::host::identify;
+use crate::journal::Journal;
+use crate::judge::Judge;
+use crate::metrics::Metrics;
+use crate::output::Printer;
+use crate::pods::Pods;
+use crate::policy::{Held, snapshot};
+use crate::recorder::Recorder;
+use crate::rules::{Active, Rules, compile_policy, files};
+use crate::uplink::Uplink;
+use crate::uplink::credentials::Operator;
+pub use error::RunError;
+
+/// How long the agent tries to hand over what is in the spool before it ends.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// Runs until a signal, the end of the time, or the end of whoever reads the output.
+pub fn run(args: &RunArgs) -> Result<(), RunError> {
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(RunError::Runtime)?;
+    runtime.block_on(serve(args))
+}
+
+async fn serve(args: &RunArgs) -> Result<(), RunError> {
+    let stop = CancellationToken::new();
+    watch::signals(&stop)?;
+    let tasks = TaskTracker::new();
+    let mut registry = Registry::default();
+    let metrics = Metrics::register(&mut registry);
+    let readiness = Readiness::default();
+    let (sensing, has_policy) = (readiness.gate("sensor"), readiness.gate("policy"));
+    if let Some(address) = args.metrics_address {
+        let admin = Admin::bind(address, Arc::new(registry), readiness).await?;
+        let stopped = stop.clone().cancelled_owned();
+        tasks.spawn(async move {
+            if let Err(error) = admin.serve(stopped).await {
+                tracing::error!(error = %chain(&error), "health and metrics are not served any more");
+            }
+        });
+    }
+
+    let host = Arc::new(identify(args.node_name.as_deref())?);
+    let operator = args
+        .operator
+        .as_deref()
+        .map(|url| operator(url, args))
+        .transpose()?;
+    let (active, held) = starting_rules(args, &host)?;
+    metrics
+        .rules_active
+        .set(active.rules.len().try_into().unwrap_or(i64::MAX));
+    if operator.is_none() || !active.revision.is_empty() {
+        has_policy.open();
+    }
+    let rules = Rules::new(active);
+    let journal = operator.as_ref().map(|_| journal(args, &host)).transpose()?;
+
+    let (printer, output) = printer(args, operator.is_none(), &metrics, &stop)?;
+    let (recorder, recording) =
+        Recorder::start(journal.clone(), printer.clone(), &metrics).map_err(RunError::Thread)?;
+    let events = printer.filter(|_| !args.only_signals);
+    let judge = Judge::new(&rules, recorder, events, &metrics);
+    let names = Arc::new(Names::default());
+    let sensor = Sensor::start(&sensor_config(&args.kernel, &host), Arc::clone(&names), judge)?;
+    sensing.open();
+    tracing::info!(
+        node = %host.name,
+        rules = rules.active().rules.len(),
+        kernel = %host.kernel,
+        "watching"
+    );
+
+    let agent = Arc::new(Agent::new(
+        Arc::clone(&host),
+        rules,
+        Pods::new(names),
+        sensor,
+        metrics.clone(),
+        args.state_dir.join("policy"),
+        has_policy,
+    ));
+    let hang_up = CancellationToken::new();
+    if let (Some(operator), Some(journal)) = (operator, journal.clone()) {
+        let root = Arc::new(HostRoot::open(&args.kernel.host_root)?);
+        tasks.spawn(until(&hang_up, Arc::clone(&agent).collect_facts(root)));
+        tasks.spawn(until(&hang_up, watch::spool(journal.usage(), metrics.clone())));
+        let uplink = Uplink {
+            operator,
+            host,
+            journal,
+            node: Arc::clone(&agent),
+            metrics: metrics.clone(),
+            held,
+        };
+        tasks.spawn(uplink.run(hang_up.clone()));
+    }
+
+    let ended = watch::end(args.time, &agent, &stop).await;
+    // Nothing new comes, what was seen is folded and written, then it is handed over.
+    let sensor = agent.sensor().take();
+    let flush = join(move || drop(sensor), recording).await;
+    if let Some(journal) = journal {
+        watch::handed_over(&journal, FAREWELL).await;
+    }
+    hang_up.cancel();
+    stop.cancel();
+    tasks.close();
+    tasks.wait().await;
+    let drain = match output {
+        Some(output) => join(|| {}, output).await,
+        None => Ok(()),
+    };
+    watch::summary(&metrics);
+    flush.and(drain).and(ended)
+}
+
+/// Stops something and waits for its thread, off the runtime's own.
+async fn join(stop: impl FnOnce() + Send + 'static, thread: JoinHandle<()>) -> Result<(), RunError> {
+    let joined = tokio::task::spawn_blocking(move || {
+        stop();
+        thread.join().is_ok()
+    });
+    match joined.await {
+        Ok(true) => Ok(()),
+        Ok(false) | Err(_) => Err(RunError::ThreadFailed),
+    }
+}
+
+/// Runs a task until it is told to hang up.
+fn until(
+    stop: &CancellationToken,
+    task: impl Future<Output = ()> + Send + 'static,
+) -> impl Future<Output = ()> + Send + 'static {
+    let stop = stop.clone();
+    async move {
+        stop.run_until_cancelled(task).await;
+    }
+}
+
+fn operator(url: &str, args: &RunArgs) -> Result<Operator, RunError> {
+    let mut operator = Operator::new(url)?;
+    operator.ca.clone_from(&args.ca);
+    operator.token_file.clone_from(&args.token_file);
+    operator.tls_server_name.clone_from(&args.tls_server_name);
+    Ok(operator)
+}
+
+/// Rules from files, or those of the last policy that the operator sent.
+fn starting_rules(args: &RunArgs, host: &Host) -> Result<(Active, Held), RunError> {
+    if args.operator.is_some() {
+        return Ok(last_policy(&args.state_dir.join("policy"), host));
+    }
+    if args.rules.is_empty() {
+        return Ok((Active::new(Vec::new(), String::new()), Held::default()));
+    }
+    let loaded = files::load(&args.rules)?;
+    watch::show(&loaded.messages);
+    if loaded.active.rules.is_empty() && loaded.mistakes > 0 {
+        return Err(files::FilesError::AllBroken {
+            count: loaded.mistakes,
+        }
+        .into());
+    }
+    Ok((loaded.active, Held::default()))
+}
+
+fn last_policy(file: &Path, host: &Host) -> (Active, Held) {
+    match snapshot::load(file) {
+        Ok(Some(policy)) => {
+            let (active, failures) = compile_policy(&policy);
+            tracing::info!(
+                node = %host.name,
+                revision = %policy.list.revision,
+                rules = active.rules.len(),
+                failed = failures.len(),
+                "the last policy is active until the operator sends another"
+            );
+            (active, Held::restore(&policy))
+        }
+        Ok(None) => (Active::new(Vec::new(), String::new()), Held::default()),
+        Err(error) => {
+            tracing::warn!(
+                error = %chain(&error),
+                "the last policy cannot be used; this node detects nothing until the operator sends one"
+            );
+            (Active::new(Vec::new(), String::new()), Held::default())
+        }
+    }
+}
+
+fn journal(args: &RunArgs, host: &Host) -> Result<Journal, RunError> {
+    let path = &args.state_dir;
+    std::fs::create_dir_all(path).map_err(|source| RunError::StateDir {
+        path: path.clone(),
+        source,
+    })?;
+    Ok(Journal::open(&SpoolConfig {
+        path: path.join("spool.db"),
+        boot_id: host.boot_id.to_string(),
+        limit_bytes: args.spool_limit << 20,
+    })?)
+}
+
+type Output = (Option<Printer>, Option<JoinHandle<()>>);
+
+/// A printer where somebody reads: asked for, or because there is no operator to tell.
+fn printer(
+    args: &RunArgs,
+    alone: bool,
+    metrics: &Metrics,
+    stop: &CancellationToken,
+) -> Result<Output, RunError> {
+    let format = args.output.or_else(|| alone.then(OutputFormat::default));
+    let Some(format) = format else {
+        return Ok((None, None));
+    };
+    let (printer, thread) = Printer::start(format, metrics, stop.clone()).map_err(RunError::Thread)?;
+    Ok((Some(printer), Some(thread)))
+}
+
+fn sensor_config(args: &KernelArgs, host: &Arc<Host>) -> SensorConfig {
+    let mut load = LoadConfig::default();
+    if let Some(btf) = &args.btf {
+        load.btf.clone_from(btf);
+    }
+    SensorConfig {
+        load,
+        host_root: args.host_root.clone(),
+        proc: args.host_root.join("proc"),
+        host: Arc::clone(host),
+    }
+}

@@ -1,0 +1,118 @@
+//! What the agent waits for while its threads work.
+
+use std::io::Write;
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch::Receiver;
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use yagura_store::spool::Usage;
+
+use super::RunError;
+use crate::agent::Agent;
+use crate::bpf::Sensor;
+use crate::journal::Journal;
+use crate::metrics::Metrics;
+
+/// How often the agent looks at itself.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Cancels `stop` at the first SIGTERM or SIGINT.
+pub(super) fn signals(stop: &CancellationToken) -> Result<(), RunError> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(RunError::Signals)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(RunError::Signals)?;
+    let stop = stop.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        stop.cancel();
+    });
+    Ok(())
+}
+
+/// Waits for the end: asked for, of time, or of the sensor.
+pub(super) async fn end(
+    time: Option<Duration>,
+    agent: &Agent,
+    stop: &CancellationToken,
+) -> Result<(), RunError> {
+    let over = async {
+        match time {
+            Some(time) => sleep(time).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = over => Ok(()),
+        () = stop.cancelled() => Ok(()),
+        error = failure(agent) => Err(error),
+    }
+}
+
+/// Watches over the sensor's thread, and over what the operator should hear of at once.
+async fn failure(agent: &Agent) -> RunError {
+    let mut ticks = interval(LOOK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut last = (0, 0);
+    loop {
+        ticks.tick().await;
+        if !agent.sensor().as_ref().is_some_and(Sensor::is_running) {
+            return RunError::SensorStopped;
+        }
+        let now = (agent.metrics.spool_failed.get(), agent.metrics.shed_in_all());
+        if now != last {
+            last = now;
+            agent.status_changed();
+        }
+    }
+}
+
+/// Keeps the gauges of the spool in step with it.
+pub(super) async fn spool(mut usage: Receiver<Usage>, metrics: Metrics) {
+    usage.mark_changed();
+    while usage.changed().await.is_ok() {
+        let now = *usage.borrow_and_update();
+        metrics
+            .spool_records
+            .set(now.records.try_into().unwrap_or(i64::MAX));
+        metrics.spool_bytes.set(now.bytes.try_into().unwrap_or(i64::MAX));
+    }
+}
+
+/// Waits until the operator has everything, but not for long: the spool keeps the rest.
+pub(super) async fn handed_over(journal: &Journal, patience: Duration) {
+    let mut usage = journal.usage();
+    let empty = usage.wait_for(|usage| usage.records == 0);
+    if timeout(patience, empty).await.is_err() {
+        let left = journal.usage().borrow().records;
+        tracing::info!(records = left, "the rest is reported after the next start");
+    }
+}
+
+/// What happened in all.
+pub(super) fn summary(metrics: &Metrics) {
+    let matched = metrics.events.get(["matched"]);
+    tracing::info!(
+        events = matched + metrics.events.get(["unmatched"]),
+        matched,
+        matches = metrics.matches.get(),
+        kept = metrics.spooled.get(),
+        excepted = metrics.suppressed.get([crate::judge::EXCEPTION]),
+        shed = metrics.shed_in_all(),
+        "ended"
+    );
+}
+
+/// Shows what is wrong with rules as compilers do: on standard error, not as log lines.
+pub(super) fn show(messages: &[String]) {
+    let mut out = std::io::stderr().lock();
+    for message in messages {
+        if writeln!(out, "{}", message.trim_end()).is_err() {
+            // Nobody reads; the exit code still tells.
+            return;
+        }
+    }
+}

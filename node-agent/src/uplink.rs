@@ -1,0 +1,202 @@
+//! The connection to the operator: policy and pods come down, records, facts and status go up.
+//!
+//! One connection carries both streams. When either ends, both do, and the next connection reads
+//! trust and token anew. Whatever is not acknowledged is sent again.
+
+mod backoff;
+pub mod credentials;
+mod report;
+mod subscribe;
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tonic::metadata::AsciiMetadataValue;
+use tonic::service::interceptor::InterceptedService;
+use tonic::transport::Channel;
+use tonic::{Code, Request, Status};
+use yagura_event::Host;
+use yagura_proto::v1::agent_service_client::AgentServiceClient;
+use yagura_proto::v1::{AgentStatus, NodeFacts, PodUpdate, RuleFailure};
+use yagura_telemetry::chain;
+
+use crate::journal::{Journal, JournalError};
+use crate::metrics::Metrics;
+use crate::policy::{Held, Policy, PolicyError};
+use backoff::Backoff;
+use credentials::{CredentialError, Operator};
+
+/// A message of the operator: a chunk of bodies is at most 1 MiB, with some room for its frame.
+const MAX_MESSAGE_BYTES: usize = 4 << 20;
+
+/// How long after the end of one stream the other may still tell the reason.
+const REFUSAL_WAIT: Duration = Duration::from_secs(1);
+
+/// What the connection needs of the rest of the agent.
+pub trait Node: Send + Sync + 'static {
+    /// Compiles and runs `policy` from now on. Returns the rules of it that do not run here.
+    fn activate(&self, policy: &Policy) -> Vec<RuleFailure>;
+    /// Takes the names of this node's pods.
+    fn pods(&self, update: PodUpdate);
+    /// How the agent is doing.
+    fn status(&self) -> AgentStatus;
+    /// Changes when the status should be sent before the next heartbeat.
+    fn status_changes(&self) -> watch::Receiver<u64>;
+    /// The node's facts, unset until they were collected once.
+    fn facts(&self) -> watch::Receiver<Option<Arc<NodeFacts>>>;
+}
+
+/// A connection came to its end.
+#[derive(Debug, thiserror::Error)]
+enum SessionError {
+    #[error(transparent)]
+    Credentials(#[from] CredentialError),
+    #[error("cannot connect")]
+    Connect(#[source] tonic::transport::Error),
+    #[error("the operator does not accept this agent's identity ({}); is the token of the agent's own service account and for the operator's audience?", .0.message())]
+    Identity(#[source] Box<Status>),
+    #[error("the stream ended with {:?}: {}", .0.code(), .0.message())]
+    Stream(#[source] Box<Status>),
+    #[error("the operator ended the stream")]
+    Ended,
+    #[error("the operator refuses this agent, {reason}: {message}")]
+    Refused { reason: String, message: String },
+    #[error("the operator's policy is not usable")]
+    Policy(#[from] PolicyError),
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+}
+
+impl From<Status> for SessionError {
+    fn from(status: Status) -> Self {
+        match status.code() {
+            Code::Unauthenticated | Code::PermissionDenied => Self::Identity(Box::new(status)),
+            _ => Self::Stream(Box::new(status)),
+        }
+    }
+}
+
+/// Shows the token with every call.
+#[derive(Clone)]
+struct Authorization(Option<AsciiMetadataValue>);
+
+impl tonic::service::Interceptor for Authorization {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        if let Some(value) = &self.0 {
+            request.metadata_mut().insert("authorization", value.clone());
+        }
+        Ok(request)
+    }
+}
+
+type Client = AgentServiceClient<InterceptedService<Channel, Authorization>>;
+
+/// Keeps a connection to the operator.
+pub struct Uplink<N> {
+    /// Where and as whom.
+    pub operator: Operator,
+    /// This node.
+    pub host: Arc<Host>,
+    /// What waits to be reported.
+    pub journal: Journal,
+    /// The rest of the agent.
+    pub node: Arc<N>,
+    /// Counts connections and refusals.
+    pub metrics: Metrics,
+    /// Rules at hand from the last run.
+    pub held: Held,
+}
+
+impl<N: Node> Uplink<N> {
+    /// Connects, and again whenever the connection ends, until `stop`.
+    pub async fn run(mut self, stop: CancellationToken) {
+        let mut backoff = Backoff::default();
+        loop {
+            let mut answered = false;
+            let session = self.session(&mut answered);
+            let error = tokio::select! {
+                result = session => match result {
+                    Ok(never) => match never {},
+                    Err(error) => error,
+                },
+                () = stop.cancelled() => return,
+            };
+            self.metrics.connected.set(0);
+            if answered {
+                backoff.reset();
+            }
+            let wait = match &error {
+                SessionError::Refused { .. } => Backoff::after_refusal(),
+                _ => backoff.after_failure(),
+            };
+            self.metrics.sessions_ended.inc([cause(&error)]);
+            tracing::warn!(
+                operator = %self.operator.address(),
+                error = %chain(&error),
+                retry_seconds = wait.as_secs_f32(),
+                "no connection to the operator"
+            );
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                () = stop.cancelled() => return,
+            }
+        }
+    }
+
+    async fn session(&mut self, answered: &mut bool) -> Result<Infallible, SessionError> {
+        let client = self.connect().await?;
+        let report = report::run(client.clone(), &self.journal, self.node.as_ref(), &self.metrics);
+        let subscribe = subscribe::run(
+            client,
+            &self.host,
+            &mut self.held,
+            &self.node,
+            &self.metrics,
+            answered,
+        );
+        tokio::pin!(subscribe);
+        tokio::select! {
+            result = report => {
+                // An operator that refuses this agent ends both streams, and says why on this one.
+                let refusal = tokio::time::timeout(REFUSAL_WAIT, subscribe).await;
+                refusal.unwrap_or(result)
+            }
+            result = &mut subscribe => result,
+        }
+    }
+
+    async fn connect(&self) -> Result<Client, SessionError> {
+        let authorization = Authorization(self.operator.authorization()?);
+        let channel = self
+            .operator
+            .endpoint()?
+            .connect_timeout(Duration::from_secs(5))
+            .http2_keep_alive_interval(Duration::from_secs(10))
+            .keep_alive_timeout(Duration::from_secs(10))
+            .keep_alive_while_idle(true)
+            .tcp_nodelay(true)
+            .connect()
+            .await
+            .map_err(SessionError::Connect)?;
+        Ok(AgentServiceClient::with_interceptor(channel, authorization)
+            .max_decoding_message_size(MAX_MESSAGE_BYTES)
+            .max_encoding_message_size(MAX_MESSAGE_BYTES))
+    }
+}
+
+/// A bounded label for the metric.
+fn cause(error: &SessionError) -> &'static str {
+    match error {
+        SessionError::Credentials(_) => "credentials",
+        SessionError::Connect(_) => "connect",
+        SessionError::Identity(_) => "identity",
+        SessionError::Stream(_) => "stream",
+        SessionError::Ended => "ended",
+        SessionError::Refused { .. } => "refused",
+        SessionError::Policy(_) => "policy",
+        SessionError::Journal(_) => "journal",
+    }
+}

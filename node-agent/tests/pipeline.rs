@@ -1,0 +1,236 @@
+//! From events to records on disk: everything is counted, whatever happens on the way.
+
+use std::path::Path;
+use std::process::Command;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use prost::Message;
+use yagura_event::{Event, Registry as Fields, Timestamp, Tree, build_event};
+use yagura_node_agent::bpf::Consumer;
+use yagura_node_agent::journal::Journal;
+use yagura_node_agent::judge::Judge;
+use yagura_node_agent::metrics::Metrics;
+use yagura_node_agent::recorder::Recorder;
+use yagura_node_agent::rules::{Active, ActiveRule, Rules};
+use yagura_proto::v1::Fold;
+use yagura_rules::source::ExceptionSource;
+use yagura_rules::{Lists, RuleSource, compile};
+use yagura_store::spool::{Entry, Position, SpoolConfig};
+use yagura_telemetry::Registry;
+
+/// A pipeline without a kernel in front and an operator behind.
+struct Pipeline {
+    judge: Judge,
+    recording: JoinHandle<()>,
+    journal: Journal,
+    metrics: Metrics,
+    rules: Rules,
+}
+
+impl Pipeline {
+    fn new(folder: &Path) -> Self {
+        let journal = Journal::open(&SpoolConfig {
+            path: folder.join("spool.db"),
+            boot_id: "boot".to_owned(),
+            limit_bytes: 64 << 20,
+        })
+        .unwrap();
+        let metrics = Metrics::register(&mut Registry::default());
+        let rules = Rules::new(active("first"));
+        let (recorder, recording) = Recorder::start(Some(journal.clone()), None, &metrics).unwrap();
+        Self {
+            judge: Judge::new(&rules, recorder, None, &metrics),
+            recording,
+            journal,
+            metrics,
+            rules,
+        }
+    }
+
+    /// Ends as the agent does: nothing new comes, and what waits is flushed.
+    fn finish(self) -> (Journal, Metrics) {
+        drop(self.judge);
+        self.recording.join().unwrap();
+        (self.journal, self.metrics)
+    }
+}
+
+/// A rule on shells that excepts root's.
+fn active(hash: &str) -> Active {
+    let mut source = RuleSource::new("shell", "process.name == \"sh\"");
+    source.uid = "uid-1".to_owned();
+    source.signal.group_by = vec!["process.pid".to_owned()];
+    source.exceptions = vec![ExceptionSource {
+        name: "root".to_owned(),
+        condition: "process.user.id == 0".to_owned(),
+        expires: None,
+    }];
+    let rule = compile(&source, Fields::workload(), &Lists::builtin())
+        .rule
+        .unwrap();
+    let rule = ActiveRule {
+        rule,
+        hash: hash.to_owned(),
+    };
+    Active::new(vec![rule], "revision".to_owned())
+}
+
+fn exec(name: &str, pid: i64, user: i64) -> Event {
+    let tree = Tree::map([
+        ("kind".into(), "process.exec".into()),
+        ("process.name".into(), name.into()),
+        ("process.pid".into(), pid.into()),
+        ("process.user.id".into(), user.into()),
+        (
+            "process.args".into(),
+            Tree::List(vec!["x".repeat(2_000).as_str().into()]),
+        ),
+    ]);
+    build_event(&tree, Timestamp(1)).unwrap()
+}
+
+/// Folds, and matches in losses, of everything in the spool.
+async fn spooled(journal: &Journal) -> (Vec<Fold>, u64) {
+    let batch = journal.read(Position::default(), usize::MAX).await.unwrap();
+    let mut folds = Vec::new();
+    let mut lost = 0;
+    for (index, record) in batch.records.into_iter().enumerate() {
+        assert_eq!(record.sequence, index as u64 + 1, "sequences have no gaps");
+        match record.entry {
+            Entry::Body(body) => folds.push(Fold::decode(body.as_slice()).unwrap()),
+            Entry::Loss { matches, .. } => lost += matches,
+        }
+    }
+    (folds, lost)
+}
+
+#[tokio::test]
+async fn every_match_is_spooled_excepted_or_shed() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut pipeline = Pipeline::new(folder.path());
+    for _ in 0..300 {
+        pipeline.judge.event(&exec("sh", 1, 1000));
+        pipeline.judge.event(&exec("sh", 2, 0));
+        pipeline.judge.event(&exec("cat", 3, 1000));
+    }
+    let (journal, metrics) = pipeline.finish();
+    assert_eq!(metrics.events.get(["matched"]), 600);
+    assert_eq!(metrics.events.get(["unmatched"]), 300);
+    assert_eq!(metrics.suppressed.get(["exception"]), 300);
+    let kept = metrics.spooled.get();
+    assert_eq!(metrics.matches.get(), kept + 300 + metrics.shed_in_all());
+
+    let (folds, lost) = spooled(&journal).await;
+    assert_eq!(folds.iter().map(|fold| fold.count).sum::<u64>(), kept);
+    assert_eq!(lost, metrics.shed.get(["queue-full"]));
+    assert_eq!(folds[0].count, 1, "the first match does not wait for others");
+    assert!(
+        folds
+            .iter()
+            .all(|fold| fold.samples.len() <= 3 && !fold.samples.is_empty())
+    );
+    assert_eq!(
+        (folds[0].rule_uid.as_str(), folds[0].rule_hash.as_str()),
+        ("uid-1", "first")
+    );
+}
+
+#[tokio::test]
+async fn the_first_match_is_on_disk_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut pipeline = Pipeline::new(folder.path());
+    let mut usage = pipeline.journal.usage();
+    let start = Instant::now();
+    pipeline.judge.event(&exec("sh", 1, 1000));
+    usage.wait_for(|usage| usage.records == 1).await.unwrap();
+    // A timer of the fold would be a second; a busy machine takes a fraction of it.
+    assert!(
+        start.elapsed() < Duration::from_millis(900),
+        "{:?}",
+        start.elapsed()
+    );
+    pipeline.finish();
+}
+
+#[tokio::test]
+async fn matches_are_reported_under_the_rule_that_they_matched() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut pipeline = Pipeline::new(folder.path());
+    pipeline.judge.event(&exec("sh", 1, 1000));
+    pipeline.judge.event(&exec("sh", 1, 1000));
+    pipeline.rules.swap(active("second"));
+    pipeline.judge.event(&exec("sh", 1, 1000));
+    let (journal, _) = pipeline.finish();
+    let (folds, _) = spooled(&journal).await;
+    let count = |hash: &str| {
+        folds
+            .iter()
+            .filter(|fold| fold.rule_hash == hash)
+            .map(|fold| fold.count)
+            .sum::<u64>()
+    };
+    assert_eq!((count("first"), count("second")), (2, 1));
+}
+
+/// A file system of 16 MiB, unmounted at the end.
+struct Tiny<'a>(&'a Path);
+
+impl<'a> Tiny<'a> {
+    fn mount(at: &'a Path) -> Self {
+        let status = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=16m", "tmpfs"])
+            .arg(at)
+            .status()
+            .expect("mount can be started");
+        assert!(status.success(), "mount needs root");
+        Self(at)
+    }
+}
+
+impl Drop for Tiny<'_> {
+    fn drop(&mut self) {
+        let status = Command::new("umount").arg(self.0).status();
+        assert!(
+            status.is_ok_and(|status| status.success()),
+            "nothing uses the file system"
+        );
+    }
+}
+
+#[tokio::test]
+#[ignore = "mounts a file system: needs root"]
+async fn a_full_disk_loses_what_memory_cannot_hold_and_says_how_much_root() {
+    let folder = tempfile::tempdir().unwrap();
+    let tiny = Tiny::mount(folder.path());
+    let ballast = tiny.0.join("ballast");
+    let mut pipeline = Pipeline::new(tiny.0);
+    std::fs::write(&ballast, vec![0; 14 << 20]).unwrap();
+
+    // Each match is a group of its own with 2 KB of arguments: more than disk and memory hold.
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let mut pid = 0;
+    while pipeline.metrics.shed.get(["disk-full"]) == 0 {
+        assert!(Instant::now() < deadline, "the disk never filled");
+        pid += 1;
+        pipeline.judge.event(&exec("sh", pid, 1000));
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(pipeline.metrics.spool_failed.get(), 1);
+
+    std::fs::remove_file(&ballast).unwrap();
+    let (journal, metrics) = pipeline.finish();
+    assert_eq!(metrics.spool_failed.get(), 0, "there is space again");
+    assert_eq!(metrics.matches.get(), pid.unsigned_abs());
+    assert_eq!(
+        metrics.matches.get(),
+        metrics.spooled.get() + metrics.shed_in_all()
+    );
+    let (folds, lost) = spooled(&journal).await;
+    assert_eq!(
+        folds.iter().map(|fold| fold.count).sum::<u64>(),
+        metrics.spooled.get()
+    );
+    assert_eq!(lost, metrics.shed_in_all());
+    drop(journal);
+}
