@@ -113,6 +113,7 @@ pub(crate) fn validate(rule: &DetectionRule) -> Result<Valid, Invalid> {
 /// The text that a part's spans count from.
 fn part_of(source: &RuleSource, part: Part) -> &str {
     let text = match part {
+        Part::Source => Some(&source.source),
         Part::Condition => Some(&source.condition),
         Part::LetName(index) => source.lets.get(index).map(|definition| &definition.name),
         Part::Let(index) => source.lets.get(index).map(|definition| &definition.value),
