@@ -189,6 +189,7 @@ impl Load {
 /// The text that a diagnostic counts from.
 fn part(source: &RuleSource, part: Part) -> &str {
     let text = match part {
+        Part::Source => Some(&source.source),
         Part::Condition => Some(&source.condition),
         Part::LetName(index) => source.lets.get(index).map(|one| &one.name),
         Part::Let(index) => source.lets.get(index).map(|one| &one.value),
