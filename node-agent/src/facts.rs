@@ -16,15 +16,26 @@ use yagura_event::{Known, Text};
 pub use host_root::{HostRoot, HostRootError};
 
 /// Collects the facts of this node.
-pub fn collect(root: &HostRoot, node: &Text) -> NodeFacts {
-    let accounts = accounts::Accounts::read(root);
-    let kubelet = match process::find(root, b"kubelet") {
-        Known::Present(found) => Known::Present(kubelet::describe(root, &found)),
-        Known::Absent => Known::Absent,
+///
+/// What the kubelet's arguments name is looked for in the file system that the kubelet sees, which
+/// needs no mount of the host's files; without a kubelet the host's own root has to do.
+pub fn collect(host: &HostRoot, node: &Text) -> NodeFacts {
+    let found = process::find(host, b"kubelet");
+    let root = match &found {
+        Known::Present(kubelet) => kubelet.root.as_ref(),
+        Known::Absent => Known::Present(host),
         Known::Unknown => Known::Unknown,
     };
-    let proxy = process::find(root, b"kube-proxy").present();
-    let files = files::collect(root, &accounts, kubelet.as_ref().present(), proxy.as_ref());
+    let kubelet = found.as_ref().map(|found| kubelet::describe(root, found));
+    let proxy = process::find(host, b"kube-proxy").present();
+    let mounts = found.as_ref().present().and_then(|found| found.mounts.as_ref());
+    let files = files::collect(
+        root,
+        kubelet.as_ref().present(),
+        proxy
+            .as_ref()
+            .filter(|proxy| mounts.is_some() && proxy.mounts.as_ref() == mounts),
+    );
     NodeFacts {
         node: node.clone(),
         kubelet,

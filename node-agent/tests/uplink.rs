@@ -3,6 +3,7 @@
 mod uplink {
     pub(crate) mod node;
     pub(crate) mod operator;
+    mod process;
 }
 
 use std::collections::BTreeMap;

@@ -16,8 +16,9 @@ pub(super) struct Accounts {
 }
 
 impl Accounts {
-    pub(super) fn read(root: &HostRoot) -> Self {
-        let names = |path: &[u8]| root.read(path, MAX_BYTES).map(|content| parse(&content));
+    pub(super) fn read(root: Known<&HostRoot>) -> Self {
+        let read = |path: &[u8]| root.and_then(|root| root.read(path, MAX_BYTES));
+        let names = |path: &[u8]| read(path).map(|content| parse(&content));
         Self {
             users: names(b"/etc/passwd"),
             groups: names(b"/etc/group"),

@@ -55,16 +55,15 @@ const KUBELET_CONFIG: Place = Place {
     ],
 };
 
+/// `root` is the file system that the kubelet sees; `proxy` is a kube-proxy that sees the same.
 pub(super) fn collect(
-    root: &HostRoot,
-    accounts: &Accounts,
+    root: Known<&HostRoot>,
     kubelet: Option<&Kubelet>,
     proxy: Option<&Component>,
 ) -> Vec<FileFact> {
+    let accounts = Accounts::read(root);
     let kubelet_flag = |name| kubelet.and_then(|kubelet| flag(&kubelet.flags, name).cloned());
-    let proxy_kubeconfig = proxy
-        .filter(|proxy| proxy.host_mounts)
-        .and_then(|proxy| flag(&flags(&proxy.args), "kubeconfig").cloned());
+    let proxy_kubeconfig = proxy.and_then(|proxy| flag(&flags(&proxy.args), "kubeconfig").cloned());
     let ca = kubelet_flag("client-ca-file").or_else(|| {
         let config = kubelet?.config.as_ref().present()?;
         match config.at("authentication.x509.clientCAFile")? {
@@ -80,19 +79,19 @@ pub(super) fn collect(
         (KUBELET_CONFIG, kubelet_flag("config")),
     ]
     .into_iter()
-    .map(|(place, named)| look(root, accounts, &place, named))
+    .map(|(place, named)| look(root, &accounts, &place, named))
     .collect()
 }
 
 /// The file that a running component names, or the first default that exists.
-fn look(root: &HostRoot, accounts: &Accounts, place: &Place, named: Option<Text>) -> FileFact {
+fn look(root: Known<&HostRoot>, accounts: &Accounts, place: &Place, named: Option<Text>) -> FileFact {
     let candidates = match named {
         Some(path) => vec![path],
         None => place.defaults.iter().map(|path| Text::from(*path)).collect(),
     };
     let mut first_absent = None;
     for path in candidates {
-        let stat = root.stat(path.as_bytes());
+        let stat = root.and_then(|root| root.stat(path.as_bytes()));
         let fact = FileFact {
             key: Text::from(place.key),
             path,

@@ -62,16 +62,13 @@ const MEMBERS: [&str; 37] = [
 /// A member whose path matters although it names a key: the file, not the key, is meant.
 const PRIVATE_KEY_MEMBER: &str = "tlsPrivateKeyFile";
 
-pub(super) fn describe(root: &HostRoot, component: &Component) -> Kubelet {
+/// `root` is the file system that the kubelet sees.
+pub(super) fn describe(root: Known<&HostRoot>, component: &Component) -> Kubelet {
     let flags = flags(&component.args);
     let config_path = Known::from(flag(&flags, "config").cloned());
     let config = config_path
         .as_ref()
-        .and_then(|path| config(root, path))
-        .and_then(|base| match flag(&flags, "config-dir") {
-            Some(folder) => with_drop_ins(root, base, folder),
-            None => Known::Present(base),
-        })
+        .and_then(|path| root.and_then(|root| effective(root, path, flag(&flags, "config-dir"))))
         .map(|config| tree(limit_members(config), 0));
     Kubelet {
         flags,
@@ -146,6 +143,14 @@ fn names_a_secret(name: &[u8]) -> bool {
         .any(|word| name.contains(word));
     // These switch token review on and say how long an answer is kept.
     secret && !name.starts_with("authentication-token-webhook")
+}
+
+/// The file, and what a folder of drop-ins changes of it.
+fn effective(root: &HostRoot, path: &Text, drop_ins: Option<&Text>) -> Known<Value> {
+    config(root, path).and_then(|base| match drop_ins {
+        Some(folder) => with_drop_ins(root, base, folder),
+        None => Known::Present(base),
+    })
 }
 
 fn config(root: &HostRoot, path: &Text) -> Known<Value> {

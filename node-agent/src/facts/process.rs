@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use yagura_event::Known;
 
@@ -12,28 +12,28 @@ use super::HostRoot;
 /// More processes than a node may have; beyond it the search gives up.
 const MAX_PROCESSES: usize = 4 << 20;
 
-/// A running component: its command line.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A running component.
+#[derive(Debug)]
 pub(super) struct Component {
     /// Arguments, without `argv[0]`.
-    pub args: Vec<Vec<u8>>,
-    /// Whether it sees the host's mounts, so that paths in its arguments are the host's.
-    pub host_mounts: bool,
+    pub(super) args: Vec<Vec<u8>>,
+    /// The file system as it sees it, which its arguments speak of.
+    pub(super) root: Known<HostRoot>,
+    /// Its mount namespace, where it can be told.
+    pub(super) mounts: Option<PathBuf>,
 }
 
 /// The component whose program is called `name`. A container can call its program anything, so
-/// it must run as the user of the host's first process (root), in the host's process namespace,
-/// and of several the one with the host's mounts is taken, then the oldest.
-pub(super) fn find(root: &HostRoot, name: &[u8]) -> Known<Component> {
-    let proc = root.proc();
+/// it must run as the user of the host's first process (root), in the namespace of process ids
+/// that `/proc` is of; of several the oldest is taken.
+pub(super) fn find(host: &HostRoot, name: &[u8]) -> Known<Component> {
+    let proc = host.proc();
     let Ok(entries) = fs::read_dir(&proc) else {
         return Known::Unknown;
     };
     let owner = |folder: &Path| fs::metadata(folder).ok().map(|data| data.uid());
     let host_owner = owner(&proc.join("1"));
-    let host_pids = fs::read_link(proc.join("1/ns/pid")).ok();
-    let host_mounts = fs::read_link(proc.join("1/ns/mnt")).ok();
-    let mut best: Option<((bool, u64), Component)> = None;
+    let mut oldest: Option<(u64, PathBuf, Vec<Vec<u8>>)> = None;
     for entry in entries.take(MAX_PROCESSES).flatten() {
         let folder = entry.path();
         if !is_pid(&folder) || owner(&folder) != host_owner {
@@ -42,22 +42,40 @@ pub(super) fn find(root: &HostRoot, name: &[u8]) -> Known<Component> {
         let Some(args) = arguments(&folder, name) else {
             continue;
         };
-        if fs::read_link(folder.join("ns/pid")).ok() != host_pids {
-            continue;
-        }
-        let host_mounts = fs::read_link(folder.join("ns/mnt")).ok() == host_mounts;
-        let key = (!host_mounts, start_ticks(&folder));
-        if best.as_ref().is_none_or(|(other, _)| key < *other) {
-            best = Some((key, Component { args, host_mounts }));
+        let start = start_ticks(&folder);
+        let older = oldest.as_ref().is_none_or(|(other, ..)| start < *other);
+        if older && is_outermost(&folder) {
+            oldest = Some((start, folder, args));
         }
     }
-    Known::from(best.map(|(_, component)| component))
+    let Some((_, folder, args)) = oldest else {
+        return Known::Absent;
+    };
+    let root = HostRoot::open(&folder.join("root"));
+    Known::Present(Component {
+        args,
+        root: root.map_or(Known::Unknown, Known::Present),
+        mounts: fs::read_link(folder.join("ns/mnt")).ok(),
+    })
 }
 
 fn is_pid(folder: &Path) -> bool {
     folder
         .file_name()
         .is_some_and(|name| name.as_bytes().iter().all(u8::is_ascii_digit))
+}
+
+/// Whether a process lives in the namespace of process ids that its `/proc` is of: then it has
+/// one id and not one more for each namespace in between. Reading this takes no privilege.
+fn is_outermost(folder: &Path) -> bool {
+    let status = fs::read(folder.join("status")).unwrap_or_default();
+    status
+        .split(|byte| *byte == b'\n')
+        .find_map(|line| line.strip_prefix(b"NSpid:"))
+        .is_some_and(|ids| {
+            let ids = ids.split(u8::is_ascii_whitespace);
+            ids.filter(|id| !id.is_empty()).count() == 1
+        })
 }
 
 /// The arguments after the component's name, if the process is that component: `kubelet …`, or

@@ -68,8 +68,9 @@ impl Host {
         fs::create_dir_all(folder.join("ns")).unwrap();
         fs::write(folder.join("cmdline"), cmdline).unwrap();
         fs::write(folder.join("stat"), stat).unwrap();
-        symlink("pid:[1]", folder.join("ns/pid")).unwrap();
+        fs::write(folder.join("status"), format!("Name:\tx\nNSpid:\t{pid}\n")).unwrap();
         symlink("mnt:[2]", folder.join("ns/mnt")).unwrap();
+        symlink("../..", folder.join("root")).unwrap();
     }
 
     fn collect(&self) -> NodeFacts {
@@ -184,9 +185,7 @@ fn a_node_without_a_kubelet_has_none_and_a_proc_that_cannot_be_read_hides_it() {
 fn a_program_in_a_container_is_not_taken_for_the_kubelet() {
     let host = Host::new();
     host.process(7, b"kubelet\0--config=/fake\0", "7 (kubelet) S");
-    let namespace = host.path("proc/7/ns/pid");
-    fs::remove_file(&namespace).unwrap();
-    symlink("pid:[99]", &namespace).unwrap();
+    fs::write(host.path("proc/7/status"), "Name:\tkubelet\nNSpid:\t7\t1\n").unwrap();
     assert_eq!(host.collect().kubelet, Known::Absent);
 }
 
@@ -196,4 +195,46 @@ fn this_machine_is_described_without_failing() {
     let facts = collect(&root, &Text::from("here"));
     assert_eq!(facts.files.len(), 5);
     assert!(facts.files.iter().all(|fact| !fact.path.is_empty()));
+}
+
+#[test]
+fn files_are_those_that_the_kubelet_sees_and_unknown_where_that_is_forbidden() {
+    let host = Host::new();
+    host.process(7, b"kubelet\0--kubeconfig=/k.conf\0", "7 (kubelet) S");
+    let root = host.path("proc/7/root");
+    fs::remove_file(&root).unwrap();
+    host.file("elsewhere/k.conf", "", 0o640);
+    symlink("../../elsewhere", &root).unwrap();
+    let facts = host.collect();
+    let stat = file(&facts, "kubelet-kubeconfig").stat.clone();
+    assert_eq!(stat.present().unwrap().mode, 0o640);
+
+    fs::remove_file(&root).unwrap();
+    let facts = host.collect();
+    assert!(facts.files.iter().all(|file| file.stat == Known::Unknown));
+    assert_eq!(facts.kubelet.present().unwrap().flags.len(), 1);
+}
+
+#[test]
+fn the_proxy_counts_when_its_files_are_the_nodes() {
+    let host = Host::new();
+    host.process(7, b"kubelet\0", "7 (kubelet) S");
+    host.process(
+        8,
+        b"/usr/bin/kube-proxy\0--kubeconfig=/p.conf\0",
+        "8 (kube-proxy) S",
+    );
+    host.file("p.conf", "", 0o600);
+    assert_eq!(
+        file(&host.collect(), "proxy-kubeconfig").path.as_bytes(),
+        b"/p.conf"
+    );
+
+    let mounts = host.path("proc/8/ns/mnt");
+    fs::remove_file(&mounts).unwrap();
+    symlink("mnt:[3]", &mounts).unwrap();
+    assert_ne!(
+        file(&host.collect(), "proxy-kubeconfig").path.as_bytes(),
+        b"/p.conf"
+    );
 }

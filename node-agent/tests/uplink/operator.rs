@@ -30,6 +30,8 @@ pub(crate) struct Behaviour {
     pub(crate) policy: Vec<RuleBody>,
     /// How many report streams it ends after their first records without an acknowledgement.
     pub(crate) deaf_streams: usize,
+    /// Acknowledges no record.
+    pub(crate) mute: bool,
     /// Refuses every agent with this reason and message.
     pub(crate) refusal: Option<(&'static str, &'static str)>,
     /// Begins with a message of a later protocol.
@@ -188,6 +190,9 @@ impl AgentService for Service {
                 seen.records.lock().unwrap().extend(batch.records);
                 if deaf {
                     return;
+                }
+                if seen.behaviour.mute {
+                    continue;
                 }
                 let ack = Ack {
                     spool: batch.spool,
