@@ -97,6 +97,10 @@ impl<'r> Checker<'r> {
         };
         self.check_binders(&walk);
         for (node, span) in ast.nodes() {
+            // Nobody reads more mistakes than that, and each costs a search for what was meant.
+            if self.sink.is_full() {
+                return None;
+            }
             let sense = self.node(&walk, node, *span);
             walk.senses.push(sense);
         }

@@ -157,7 +157,7 @@ pub(crate) struct Sink {
 
 impl Sink {
     pub(crate) fn push(&mut self, code: Code, part: Part, span: Span, message: String, help: Option<String>) {
-        if self.diagnostics.len() < crate::limits::DIAGNOSTICS {
+        if !self.is_full() {
             self.diagnostics.push(Diagnostic {
                 code,
                 part,
@@ -166,6 +166,10 @@ impl Sink {
                 help,
             });
         }
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.diagnostics.len() >= crate::limits::DIAGNOSTICS
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -231,6 +231,11 @@ impl Program {
         let found = self.patterns.iter().position(|pattern| pattern.source == source);
         let index = if let Some(index) = found {
             index
+        } else if self.patterns.len() >= crate::limits::PATTERNS {
+            return Err(format!(
+                "the rule has more than {} different ones",
+                crate::limits::PATTERNS
+            ));
         } else {
             let regex = compile(&source)?;
             self.patterns.push(Pattern { source, regex });

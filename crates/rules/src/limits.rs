@@ -15,6 +15,8 @@ pub const PARTS: usize = 64;
 pub const TITLE_BYTES: usize = 1_024;
 /// Memory of one compiled regular expression, in bytes.
 pub const REGEX_BYTES: usize = 1 << 20;
+/// Most different patterns of one rule: each takes time and memory to compile.
+pub const PATTERNS: usize = 64;
 /// Deepest nesting of macros such as `exists` in each other.
 pub const MACRO_DEPTH: u8 = 2;
 /// Most elements of a list that a macro visits; those beyond count as unknown.

@@ -206,6 +206,11 @@ fn hostile_sizes_are_refused() {
         Some(Code::TOO_LARGE)
     );
 
+    let patterns: Vec<String> = (0..65)
+        .map(|n| format!("process.name.matches(\"a{n}\")"))
+        .collect();
+    assert_eq!(code(&patterns.join(" || ")), Some(Code::BAD_PATTERN));
+
     let mut many = RuleSource::new("r", "process.pid == 1");
     many.signal.fields = vec!["process.pid".to_owned(); 65];
     assert_eq!(

@@ -71,6 +71,8 @@ fn chains_of_64_kib_need_little_stack() {
         format!("process.name.glob(\"{}\")", "**/".repeat(20_000)),
         format!("[{}]==process.args", "\"x\",".repeat(9_000)),
         format!("process.name in [{}\"y\"]", "\"x\",".repeat(9_000)),
+        filled("", "unknown&&", "true", ""),
+        filled("", "process.args.all(abc,abd)&&", "true", ""),
         "\u{1f980}".repeat(16_000),
         "'".repeat(64_000),
         "\\".repeat(64_000),

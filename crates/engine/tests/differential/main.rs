@@ -148,16 +148,17 @@ fn resource() -> impl Strategy<Value = Tree> {
     members.prop_map(|pairs| Tree::map(pairs.into_iter().map(|(name, value)| (Text::from(name), value))))
 }
 
-fn config(cases: u32) -> Config {
+/// Six times what `PROPTEST_CASES` or the default says.
+fn config() -> Config {
     Config {
-        cases,
+        cases: Config::default().cases.saturating_mul(6),
         failure_persistence: None,
         ..Config::default()
     }
 }
 
 proptest! {
-    #![proptest_config(config(1_500))]
+    #![proptest_config(config())]
 
     #[test]
     fn events_are_judged_alike(conditions in prop::collection::vec(random::on_events(), 1..5), event in event()) {

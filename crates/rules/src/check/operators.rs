@@ -1,7 +1,7 @@
 //! Types of operators.
 
 use yagura_event::field::Scalar;
-use yagura_event::{EventKind, Tree, Type};
+use yagura_event::{EventKind, Text, Tree, Type};
 
 use super::names::Shown;
 use super::types::{article, comparable, is_boolean, is_int, is_number, text_of, unify};
@@ -159,17 +159,22 @@ impl Checker<'_> {
             return;
         };
         let values = match value {
-            Tree::List(values) => values.clone(),
-            value => vec![value.clone()],
+            Tree::List(values) => values.as_slice(),
+            value => std::slice::from_ref(value),
         };
-        for value in values {
-            let Some(name) = text_of(&value) else { continue };
-            if EventKind::ALL
+        let is_kind = |name: &Text| {
+            EventKind::ALL
                 .iter()
                 .any(|kind| kind.as_str().as_bytes() == name.as_bytes())
-            {
-                continue;
-            }
+        };
+        let wrong: Vec<Text> = values
+            .iter()
+            .filter_map(text_of)
+            .filter(|name| !is_kind(name))
+            .take(8)
+            .cloned()
+            .collect();
+        for name in wrong {
             let near = nearest(&name.to_string(), EventKind::ALL.map(EventKind::as_str));
             let help = match near {
                 Some(near) => format!("did you mean {near}?"),
@@ -180,7 +185,7 @@ impl Checker<'_> {
                 Code::UNKNOWN_KIND,
                 walk.part,
                 span,
-                format!("no event kind is called {}", value.shown()),
+                format!("no event kind is called {}", Tree::Text(name).shown()),
                 Some(help),
             );
         }
