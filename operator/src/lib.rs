@@ -103,8 +103,7 @@ pub async fn run(args: Args) -> Result<(), RunError> {
         ended = tasks.first_end() => return Ok(ended?),
     };
     let epoch = held.epoch();
-    let hold = held.hold(stop.clone().cancelled_owned());
-    tasks.spawn("lease", hold);
+    tasks.spawn("lease", held.hold(stop.clone().cancelled_owned()));
     lease_gate.open();
 
     let store = open_store(&args)?;

@@ -118,11 +118,6 @@ impl Ledger {
         self.with(move |store| store.summary(&rule)).await
     }
 
-    /// The highest durable sequence of a spool.
-    pub async fn watermark(&self, spool: String) -> Result<Option<u64>, LedgerError> {
-        self.with(move |store| store.watermark(&spool)).await
-    }
-
     /// Runs a store call where it may block.
     async fn with<T: Send + 'static>(
         &self,

@@ -98,19 +98,6 @@ impl Pods {
         });
     }
 
-    /// Forgets every pod that is not in `uids`: what a watch found gone when it started anew.
-    pub fn retain(&mut self, uids: &std::collections::HashSet<String>) {
-        let gone: Vec<String> = self
-            .by_uid
-            .keys()
-            .filter(|uid| !uids.contains(*uid))
-            .cloned()
-            .collect();
-        for uid in gone {
-            self.delete(&uid);
-        }
-    }
-
     /// The pod with this uid.
     pub fn get(&self, uid: &str) -> Option<&Arc<PodRecord>> {
         self.by_uid.get(uid)
@@ -206,7 +193,7 @@ mod tests {
         assert_eq!(n1.borrow_and_update().keys().collect::<Vec<_>>(), ["u1"]);
         pods.apply(pod("u1", "n1", "c1"));
         assert!(!n1.has_changed().unwrap());
-        pods.retain(&["u2".to_owned()].into());
+        pods.delete("u1");
         assert!(n1.borrow_and_update().is_empty());
     }
 }

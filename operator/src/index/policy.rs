@@ -138,14 +138,13 @@ impl Policy {
 
     /// What a node's report of rule `uid` refers to: none when that rule is not and was not
     /// lately served to the node.
-    pub fn rule_of_node(&self, node: &str, uid: &str) -> Option<&Arc<RuleMeta>> {
+    pub fn rule_of_node(&self, node: &str, uid: &str) -> Option<&ServedRule> {
         let labels = &self.nodes.get(node)?.labels;
         self.rules
             .get(uid)
             .into_iter()
             .chain(self.retired.iter().rev().filter(|rule| rule.meta.uid == uid))
             .find(|rule| rule.nodes.matches(labels))
-            .map(|rule| &rule.meta)
     }
 
     /// The nodes that a served rule should run on.
@@ -161,11 +160,6 @@ impl Policy {
             .collect();
         names.sort_unstable();
         names
-    }
-
-    /// The content hash of a served rule.
-    pub fn hash_of_rule(&self, uid: &str) -> Option<&str> {
-        Some(&self.rules.get(uid)?.body.hash)
     }
 
     /// The revision that a node should run.

@@ -1,9 +1,11 @@
 //! A fold of an agent becomes an entry of the store: whom it is about, where it belongs, what it
 //! says. Pure.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use yagura_event::{Fold, Timestamp, Tree};
+use yagura_proto::v1::{Requirement, Selector, Where};
 use yagura_store::signals::Match;
 
 use super::text::json;
@@ -21,6 +23,8 @@ pub enum Refused {
     UnknownRule,
     /// It names a pod or container of another node.
     ForeignPod,
+    /// The agent did not know yet whether the rule's selectors choose the pod: they do not.
+    NotSelected,
 }
 
 impl Refused {
@@ -29,6 +33,7 @@ impl Refused {
         match self {
             Self::UnknownRule => "unknown-rule",
             Self::ForeignPod => "foreign-pod",
+            Self::NotSelected => "not-selected",
         }
     }
 }
@@ -46,13 +51,17 @@ pub struct Placement<'a> {
 
 /// Places a fold, or says why it is not believed.
 pub fn place(fold: &Fold, index: &Index, from: Placement<'_>) -> Result<Match, Refused> {
-    let meta = index
+    let rule = index
         .policy
         .rule_of_node(from.node, &fold.rule)
         .ok_or(Refused::UnknownRule)?;
+    let meta = &rule.meta;
     let nothing = Tree::Null;
     let fields = fold.samples.first().map_or(&nothing, |sample| &sample.fields);
     let pod = pod_of(fold, fields, index, from.node)?;
+    if fold.pending && !selects(rule.body.r#where.as_ref(), pod.as_deref()) {
+        return Err(Refused::NotSelected);
+    }
 
     let mut says =
         detail::of_rule(meta, fold.title.clone(), Some(from.node)).with_group(&fold.group);
@@ -90,6 +99,36 @@ pub fn place(fold: &Fold, index: &Index, from: Placement<'_>) -> Result<Match, R
     })
 }
 
+/// Whether the rule's selectors choose the pod. One that the operator does not know either counts
+/// as chosen: better a signal too many.
+fn selects(choice: Option<&Where>, pod: Option<&PodRecord>) -> bool {
+    let (Some(choice), Some(pod)) = (choice, pod) else {
+        return true;
+    };
+    let matches = |selector: Option<&Selector>, labels: &BTreeMap<String, String>| {
+        selector.is_none_or(|selector| selected(selector, labels))
+    };
+    matches(choice.namespaces.as_ref(), &pod.namespace_labels)
+        && matches(choice.pods.as_ref(), &pod.labels)
+}
+
+fn selected(selector: &Selector, labels: &BTreeMap<String, String>) -> bool {
+    let equal = |(key, value): (&String, &String)| labels.get(key) == Some(value);
+    let holds = |requirement: &Requirement| {
+        let value = labels.get(&requirement.key);
+        let listed = value.is_some_and(|value| requirement.values.contains(value));
+        match requirement.operator.as_str() {
+            "In" => listed,
+            "NotIn" => !listed,
+            "Exists" => value.is_some(),
+            "DoesNotExist" => value.is_none(),
+            // The rule was accepted, so there is no other.
+            _ => true,
+        }
+    };
+    selector.match_labels.iter().all(equal) && selector.match_expressions.iter().all(holds)
+}
+
 /// The pod that a fold is about, by the operator's own knowledge. A pod that the operator does
 /// not know (it may be gone, or newer than the watch) is none; one of another node is a lie.
 fn pod_of(
@@ -113,4 +152,60 @@ fn pod_of(
         }
     }
     Ok(by_container.or(by_uid))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use yagura_proto::v1::{Requirement, Selector, Where};
+
+    use super::selects;
+    use crate::index::pods::PodRecord;
+
+    fn labels(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+        let pairs = pairs.iter();
+        pairs.map(|(key, value)| ((*key).into(), (*value).into())).collect()
+    }
+
+    #[test]
+    fn selectors_mean_what_kubernetes_means() {
+        let pod = PodRecord {
+            labels: labels(&[("app", "cart")]),
+            namespace_labels: labels(&[("team", "shop")]),
+            ..PodRecord::default()
+        };
+        let expression = |key: &str, operator: &str, values: &[&str]| Where {
+            pods: Some(Selector {
+                match_expressions: vec![Requirement {
+                    key: key.into(),
+                    operator: operator.into(),
+                    values: values.iter().map(|value| (*value).into()).collect(),
+                }],
+                ..Selector::default()
+            }),
+            ..Where::default()
+        };
+        let in_namespaces = |pairs: &[(&str, &str)]| Where {
+            namespaces: Some(Selector {
+                match_labels: labels(pairs),
+                ..Selector::default()
+            }),
+            ..Where::default()
+        };
+        for (choice, expected) in [
+            (Where::default(), true),
+            (in_namespaces(&[("team", "shop")]), true),
+            (in_namespaces(&[("team", "other")]), false),
+            (expression("app", "In", &["cart", "x"]), true),
+            (expression("app", "NotIn", &["cart"]), false),
+            (expression("other", "NotIn", &["cart"]), true),
+            (expression("other", "In", &["cart"]), false),
+            (expression("app", "Exists", &[]), true),
+            (expression("app", "DoesNotExist", &[]), false),
+        ] {
+            assert_eq!(selects(Some(&choice), Some(&pod)), expected, "{choice:?}");
+            assert!(selects(Some(&choice), None), "an unknown pod counts as chosen");
+        }
+    }
 }

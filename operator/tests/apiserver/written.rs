@@ -6,10 +6,13 @@ use std::sync::Arc;
 use clap::Parser;
 use jiff::Zoned;
 use k8s_openapi::api::core::v1::ResourceQuota;
-use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
-use kube::{Api, Client};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
+use kube::runtime::conditions::is_crd_established;
+use kube::runtime::wait::{Condition, await_condition};
+use kube::{Api, Client, CustomResourceExt};
 use serde_json::json;
-use tokio::time::{Duration, sleep};
+use tokio::time::{Duration, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use yagura_crds::SecuritySignal;
 use yagura_event::{Fold, GroupKey, Record, Severity, Text, Timestamp, Tree};
@@ -27,7 +30,7 @@ use yagura_proto::v1::RuleBody;
 use yagura_store::signals::{Entry, Incoming, Limits, SignalStore};
 use yagura_telemetry::{Readiness, Registry};
 
-use crate::namespace::{create, with_namespace};
+use crate::namespace::{SOON, create, with_namespace};
 
 fn context(client: &Client, home: &str) -> Context {
     let args = Args::parse_from(["x", "--namespace", home, "--pod-name", "op"]);
@@ -123,6 +126,34 @@ fn hostile(context: &Context, namespace: &str, rule: &str) -> Vec<Incoming> {
     }]
 }
 
+/// Runs a test where signals can be written, and leaves the cluster without the custom resource if
+/// it was without.
+async fn with_signals<F>(test: impl FnOnce(Client, String) -> F)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let client = Client::try_default().await.expect("KUBECONFIG names a cluster");
+    let crds: Api<CustomResourceDefinition> = Api::all(client);
+    let crd = SecuritySignal::crd();
+    let name = crd.metadata.name.clone().unwrap();
+    let made = crds.get_opt(&name).await.unwrap().is_none();
+    if made {
+        crds.create(&PostParams::default(), &crd).await.unwrap();
+        let established = await_condition(crds.clone(), &name, is_crd_established());
+        timeout(SOON, established).await.unwrap().unwrap();
+    }
+    with_namespace(test).await;
+    if made {
+        crds.delete(&name, &DeleteParams::default()).await.unwrap();
+        let gone = await_condition(crds, &name, is_deleted_or_none());
+        timeout(SOON, gone).await.unwrap().unwrap();
+    }
+}
+
+fn is_deleted_or_none() -> impl Condition<CustomResourceDefinition> {
+    |found: Option<&CustomResourceDefinition>| found.is_none()
+}
+
 async fn the_signal(client: &Client, namespace: &str) -> SecuritySignal {
     let api: Api<SecuritySignal> = Api::namespaced(client.clone(), namespace);
     loop {
@@ -135,9 +166,9 @@ async fn the_signal(client: &Client, namespace: &str) -> SecuritySignal {
 }
 
 #[tokio::test]
-#[ignore = "needs a cluster with the custom resources; cargo xtask test runs it"]
+#[ignore = "needs a cluster; cargo xtask test runs it"]
 async fn hostile_content_is_taken_counted_on_and_triaged_apiserver() {
-    with_namespace(|client, namespace| async move {
+    with_signals(|client, namespace| async move {
         let context = context(&client, &namespace);
         let writer = tokio::spawn(signals::write(context.clone()));
         let triage = tokio::spawn(signals::watch_triage(context.clone()));
@@ -195,9 +226,9 @@ async fn hostile_content_is_taken_counted_on_and_triaged_apiserver() {
 }
 
 #[tokio::test]
-#[ignore = "needs a cluster with the custom resources; cargo xtask test runs it"]
+#[ignore = "needs a cluster; cargo xtask test runs it"]
 async fn a_full_namespace_sends_its_signals_to_the_operators_apiserver() {
-    with_namespace(|client, namespace| async move {
+    with_signals(|client, namespace| async move {
         let quota = json!({
             "metadata": {"name": "none"},
             "spec": {"hard": {"count/securitysignals.yagura.dev": "0"}},

@@ -168,10 +168,10 @@ proptest! {
 
     #[test]
     fn any_bytes_are_a_value_or_an_error(bytes in vec(any::<u8>(), 0..512)) {
-        if let Ok(message) = v1::SpoolRecord::decode(&*bytes) {
-            if let Some(v1::spool_record::Record::Fold(fold)) = message.record {
-                fold_from_message(fold).ok();
-            }
+        if let Ok(message) = v1::SpoolRecord::decode(&*bytes)
+            && let Some(v1::spool_record::Record::Fold(fold)) = message.record
+        {
+            fold_from_message(fold).ok();
         }
         if let Ok(message) = v1::Value::decode(&*bytes) {
             tree_from_message(message).ok();

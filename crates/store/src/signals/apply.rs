@@ -288,11 +288,9 @@ fn count(
         return Ok(false);
     }
     let overflow = is_full(transaction, limits, found)?;
-    if overflow {
-        if let Some(id) = open_signal(transaction, &found.rule, OVERFLOW_KEY, true)? {
-            count_on(transaction, limits, id, found, now)?;
-            return Ok(false);
-        }
+    if overflow && let Some(id) = open_signal(transaction, &found.rule, OVERFLOW_KEY, true)? {
+        count_on(transaction, limits, id, found, now)?;
+        return Ok(false);
     }
     let id = open(transaction, found, overflow, spool, sequence, now)?;
     add_samples(transaction, id, &found.samples)?;

@@ -50,7 +50,8 @@ async fn an_agent_gets_what_it_lacks_its_pods_and_then_what_changes() {
     operator.apply_rule("a", "true");
     operator.apply_rule("b", "true");
     let index = &operator.context.index;
-    let held = index.read().policy.hash_of_rule("a").unwrap().to_owned();
+    let list = index.read().policy.watch("n1").unwrap();
+    let held = list.borrow().rules[0].hash.clone();
     let hello = Hello {
         held: vec![held],
         ..hello("n1")

@@ -170,7 +170,7 @@ async fn a_signal_that_its_namespace_refuses_goes_to_the_operators() {
 async fn a_deleted_signal_is_not_written_again_and_the_next_match_opens_another() {
     let operator = Operator::start().await;
     operator.apply_rule("r", "true");
-    let mut agent = operator.report(&operator.token_of("n1")).await.unwrap();
+    let agent = operator.report(&operator.token_of("n1")).await.unwrap();
     agent.send_records("spool", vec![record(1, fold("r", "container-n1", 1))]).await;
     until("the signal", || operator.api.counted() == 1).await;
     let (first, _) = operator.api.signals().pop_first().unwrap();
