@@ -438,3 +438,6 @@ fn binary_operator(symbol: Option<Symbol>) -> Option<(BinaryOp, u8)> {
         _ => return None,
     })
 }
+
+#[cfg(test)]
+mod tests;
