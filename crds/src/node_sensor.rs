@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
     kind = "NodeSensor",
     plural = "nodesensors",
     shortname = "sensor",
+    shortname = "sensors",
     category = "yagura",
     no_spec,
     doc = "What runs on a node: one object per node with an agent, named after the node. The operator writes it.",

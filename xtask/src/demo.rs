@@ -126,7 +126,14 @@ fn show(places: &Places, stage: &Stage) -> Result<()> {
     step("apply the shipped rules and posture checks", || {
         let content = root.join("content").display().to_string();
         kubectl
-            .run(&["apply", "--server-side", "--force-conflicts", "-R", "-f", &content])
+            .run(&[
+                "apply",
+                "--server-side",
+                "--force-conflicts",
+                "-R",
+                "-f",
+                &content,
+            ])
             .map(drop)
     })?;
     step("wait until every node runs the rules", || {

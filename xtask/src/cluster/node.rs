@@ -124,6 +124,8 @@ pub(crate) fn kubelet(cluster: &Cluster) -> Result<()> {
         "failSwapOn": false,
         "enforceNodeAllocatable": [],
         "makeIPTablesUtilChains": false,
+        // How long a changed ConfigMap takes to reach a volume: a minute by default, too long to watch.
+        "syncFrequency": "5s",
         "clusterDNS": [NODE_ADDRESS],
         "clusterDomain": "cluster.local",
         "resolvConf": "",
