@@ -110,10 +110,7 @@ pub enum StoreLocation {
     File(PathBuf),
 }
 
-#[expect(
-    clippy::unnecessary_wraps,
-    reason = "the signature of clap's value parsers"
-)]
+#[expect(clippy::unnecessary_wraps, reason = "the signature of clap's value parsers")]
 fn parse_store(text: &str) -> Result<StoreLocation, std::convert::Infallible> {
     Ok(match text {
         "none" => StoreLocation::None,
@@ -137,7 +134,15 @@ mod tests {
 
     #[test]
     fn the_write_budget_is_bounded() {
-        let flags = ["x", "--namespace", "s", "--pod-name", "p", "--api-writes-per-second", "0"];
+        let flags = [
+            "x",
+            "--namespace",
+            "s",
+            "--pod-name",
+            "p",
+            "--api-writes-per-second",
+            "0",
+        ];
         assert!(Args::try_parse_from(flags).is_err());
     }
 }

@@ -193,9 +193,7 @@ impl Held {
 }
 
 /// A call with an end: a connection that hangs must not keep the lease from being watched.
-async fn call<T>(
-    request: impl Future<Output = Result<T, kube::Error>>,
-) -> Result<T, kube::Error> {
+async fn call<T>(request: impl Future<Output = Result<T, kube::Error>>) -> Result<T, kube::Error> {
     timeout(CALL, request)
         .await
         .unwrap_or_else(|elapsed| Err(kube::Error::Service(Box::new(elapsed))))

@@ -20,8 +20,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Notify;
 use tokio::task::spawn_blocking;
 use yagura_event::Timestamp;
-use yagura_store::signals::{Applied, Incoming, Observed, RuleSummary, SignalStore};
 use yagura_store::StoreError;
+use yagura_store::signals::{Applied, Incoming, Observed, RuleSummary, SignalStore};
 
 use crate::metrics::Metrics;
 
@@ -101,9 +101,7 @@ impl Ledger {
     /// Opens, changes or resolves the signal of a posture check in one scope.
     pub async fn posture(&self, change: PostureChange) -> Result<Observed, LedgerError> {
         let observation = change.observation(&self.home);
-        let observed = self
-            .with(move |store| store.observe(&observation, now()))
-            .await?;
+        let observed = self.with(move |store| store.observe(&observation, now())).await?;
         if observed == Observed::Opened {
             self.metrics.opened_signals.inc();
         }

@@ -27,7 +27,9 @@ pub enum TlsError {
         source: rcgen::Error,
     },
     /// The stored authority cannot be used.
-    #[error("secret {secret} holds no usable certificate authority; delete its keys ca.crt and ca.key to have a new one made")]
+    #[error(
+        "secret {secret} holds no usable certificate authority; delete its keys ca.crt and ca.key to have a new one made"
+    )]
     Stored {
         /// Name of the secret.
         secret: String,

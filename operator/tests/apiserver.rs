@@ -1,6 +1,11 @@
 //! What only a real API server can prove. Needs a cluster: `KUBECONFIG` names it, and nothing of
 //! it is changed outside of a namespace made for each test and objects named after it.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a failed unwrap is a failed test with a line number"
+)]
+
 #[path = "apiserver/certificates.rs"]
 mod certificates;
 #[path = "apiserver/identity.rs"]

@@ -21,7 +21,11 @@ fn metrics_reference_is_fresh() {
         std::fs::write(&path, &fresh).unwrap();
     }
     let found = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(found == fresh, "{} is stale; run: cargo xtask gen", path.display());
+    assert!(
+        found == fresh,
+        "{} is stale; run: cargo xtask gen",
+        path.display()
+    );
 }
 
 #[test]

@@ -50,9 +50,7 @@ impl Default for Limits {
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// Another process has the file.
-    #[error(
-        "store {path} is in use by {holder}; end that process first: two writers would count twice"
-    )]
+    #[error("store {path} is in use by {holder}; end that process first: two writers would count twice")]
     Locked {
         /// The store's file.
         path: PathBuf,
@@ -78,7 +76,9 @@ pub enum StoreError {
         source: rusqlite::Error,
     },
     /// The file is of a later build.
-    #[error("store {path} has schema {found}, this build reads up to {known}; run the newer build or move the file away")]
+    #[error(
+        "store {path} has schema {found}, this build reads up to {known}; run the newer build or move the file away"
+    )]
     Newer {
         /// The store's file.
         path: PathBuf,
@@ -139,9 +139,7 @@ impl SignalStore {
             ("journal_mode", "WAL"),
             ("synchronous", "FULL"),
         ] {
-            connection
-                .pragma_update(None, name, value)
-                .map_err(open_error)?;
+            connection.pragma_update(None, name, value).map_err(open_error)?;
         }
         schema::migrate(&mut connection, path)?;
         Ok(Self {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-use yagura_event::facts::NodeFacts;
 use yagura_event::Timestamp;
+use yagura_event::facts::NodeFacts;
 use yagura_proto::v1::{AgentStatus, Hello, PolicyAck, RuleFailure};
 
 /// The two calls of an agent.
@@ -46,7 +46,7 @@ struct Node {
 /// The agents by node name.
 #[derive(Debug)]
 pub struct Nodes {
-    nodes: HashMap<String, Node>,
+    by_name: HashMap<String, Node>,
     last_session: u64,
     changes: watch::Sender<u64>,
     facts: watch::Sender<u64>,
@@ -55,7 +55,7 @@ pub struct Nodes {
 impl Default for Nodes {
     fn default() -> Self {
         Self {
-            nodes: HashMap::new(),
+            by_name: HashMap::new(),
             last_session: 0,
             changes: watch::channel(0).0,
             facts: watch::channel(0).0,
@@ -80,7 +80,7 @@ impl Nodes {
         self.last_session += 1;
         let id = self.last_session;
         let replaced = CancellationToken::new();
-        let entry = self.nodes.entry(node.to_owned()).or_default();
+        let entry = self.by_name.entry(node.to_owned()).or_default();
         let older = entry.sessions.insert(call, (id, replaced.clone()));
         if let Some((_, older)) = &older {
             older.cancel();
@@ -97,10 +97,14 @@ impl Nodes {
 
     /// A stream ended.
     pub fn close(&mut self, node: &str, call: Call, id: u64) {
-        let Some(entry) = self.nodes.get_mut(node) else {
+        let Some(entry) = self.by_name.get_mut(node) else {
             return;
         };
-        if entry.sessions.get(&call).is_some_and(|(current, _)| *current == id) {
+        if entry
+            .sessions
+            .get(&call)
+            .is_some_and(|(current, _)| *current == id)
+        {
             entry.sessions.remove(&call);
             entry.state.connected = entry.sessions.contains_key(&Call::Subscribe);
             self.changed();
@@ -143,14 +147,14 @@ impl Nodes {
 
     /// A message of a node arrived.
     pub fn heard(&mut self, node: &str, now: Timestamp) -> &mut NodeState {
-        let state = &mut self.nodes.entry(node.to_owned()).or_default().state;
+        let state = &mut self.by_name.entry(node.to_owned()).or_default().state;
         state.last_seen = Some(now);
         state
     }
 
     /// The node is gone from the cluster: its streams end and nothing of it is kept.
     pub fn delete(&mut self, node: &str) {
-        if let Some(entry) = self.nodes.remove(node) {
+        if let Some(entry) = self.by_name.remove(node) {
             for (_, session) in entry.sessions.into_values() {
                 session.cancel();
             }
@@ -160,12 +164,14 @@ impl Nodes {
 
     /// What is known of a node.
     pub fn get(&self, node: &str) -> Option<&NodeState> {
-        Some(&self.nodes.get(node)?.state)
+        Some(&self.by_name.get(node)?.state)
     }
 
     /// Every node that was heard of, in no order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &NodeState)> {
-        self.nodes.iter().map(|(name, node)| (name.as_str(), &node.state))
+        self.by_name
+            .iter()
+            .map(|(name, node)| (name.as_str(), &node.state))
     }
 
     /// Changes whenever anything of any node does.

@@ -54,16 +54,16 @@ pub type NodePods = Arc<BTreeMap<String, Arc<PodRecord>>>;
 /// Every pod of the cluster.
 #[derive(Debug, Default)]
 pub struct Pods {
-    by_uid: HashMap<String, Arc<PodRecord>>,
+    records: HashMap<String, Arc<PodRecord>>,
     /// Container id to pod uid.
-    by_container: HashMap<String, String>,
-    by_node: HashMap<String, watch::Sender<NodePods>>,
+    containers: HashMap<String, String>,
+    nodes: HashMap<String, watch::Sender<NodePods>>,
 }
 
 impl Pods {
     /// Adds or replaces a pod.
     pub fn apply(&mut self, pod: PodRecord) {
-        if let Some(before) = self.by_uid.get(&pod.uid) {
+        if let Some(before) = self.records.get(&pod.uid) {
             if **before == pod {
                 return;
             }
@@ -76,11 +76,10 @@ impl Pods {
             }
         }
         for container in pod.containers.iter().filter(|c| !c.id.is_empty()) {
-            self.by_container
-                .insert(container.id.clone(), pod.uid.clone());
+            self.containers.insert(container.id.clone(), pod.uid.clone());
         }
         let pod = Arc::new(pod);
-        self.by_uid.insert(pod.uid.clone(), Arc::clone(&pod));
+        self.records.insert(pod.uid.clone(), Arc::clone(&pod));
         let node = pod.node.clone();
         self.update_node(&node, |pods| {
             pods.insert(pod.uid.clone(), pod);
@@ -89,7 +88,7 @@ impl Pods {
 
     /// Forgets a pod.
     pub fn delete(&mut self, uid: &str) {
-        let Some(pod) = self.by_uid.remove(uid) else {
+        let Some(pod) = self.records.remove(uid) else {
             return;
         };
         self.forget_containers(&pod);
@@ -100,17 +99,17 @@ impl Pods {
 
     /// The pod with this uid.
     pub fn get(&self, uid: &str) -> Option<&Arc<PodRecord>> {
-        self.by_uid.get(uid)
+        self.records.get(uid)
     }
 
     /// The pod that a container belongs to.
     pub fn of_container(&self, id: &str) -> Option<&Arc<PodRecord>> {
-        self.by_uid.get(self.by_container.get(id)?)
+        self.records.get(self.containers.get(id)?)
     }
 
     /// Every pod, in no order.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<PodRecord>> {
-        self.by_uid.values()
+        self.records.values()
     }
 
     /// The pods of a node as they change.
@@ -119,33 +118,26 @@ impl Pods {
     }
 
     fn node(&mut self, name: &str) -> &watch::Sender<NodePods> {
-        self.by_node
+        self.nodes
             .entry(name.to_owned())
             .or_insert_with(|| watch::channel(NodePods::default()).0)
     }
 
     /// Changes the map of a node; a pod that is not bound yet is on none.
-    fn update_node(
-        &mut self,
-        name: &str,
-        change: impl FnOnce(&mut BTreeMap<String, Arc<PodRecord>>),
-    ) {
+    fn update_node(&mut self, name: &str, change: impl FnOnce(&mut BTreeMap<String, Arc<PodRecord>>)) {
         if name.is_empty() {
             return;
         }
-        self.node(name)
-            .send_modify(|pods| change(Arc::make_mut(pods)));
-        let unused = |node: &watch::Sender<NodePods>| {
-            node.receiver_count() == 0 && node.borrow().is_empty()
-        };
-        if self.by_node.get(name).is_some_and(unused) {
-            self.by_node.remove(name);
+        self.node(name).send_modify(|pods| change(Arc::make_mut(pods)));
+        let unused = |node: &watch::Sender<NodePods>| node.receiver_count() == 0 && node.borrow().is_empty();
+        if self.nodes.get(name).is_some_and(unused) {
+            self.nodes.remove(name);
         }
     }
 
     fn forget_containers(&mut self, pod: &PodRecord) {
         for container in &pod.containers {
-            self.by_container.remove(&container.id);
+            self.containers.remove(&container.id);
         }
     }
 }
@@ -181,7 +173,7 @@ mod tests {
         assert!(pods.of_container("c1").is_none());
         pods.delete("u1");
         assert!(pods.get("u1").is_none() && pods.of_container("c2").is_none());
-        assert!(pods.by_node.is_empty());
+        assert!(pods.nodes.is_empty());
     }
 
     #[test]

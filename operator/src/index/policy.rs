@@ -191,9 +191,7 @@ impl Policy {
                     .collect();
                 self.n += 1;
                 Arc::new(PolicySnapshot {
-                    revision: content::revision(
-                        rules.iter().map(|rule| (&*rule.uid, &*rule.hash)),
-                    ),
+                    revision: content::revision(rules.iter().map(|rule| (&*rule.uid, &*rule.hash))),
                     epoch: self.epoch,
                     n: self.n,
                     rules,

@@ -117,9 +117,7 @@ fn a_report_of_a_rule_counts_where_it_runs_or_ran_lately() {
     let mut index = Index::new(7);
     index.policy.apply_node("plain", BTreeMap::new());
     index.policy.apply_node("gpu", labels(&[("gpu", "yes")]));
-    index
-        .policy
-        .apply_rule(rule("r", "true", &[("gpu", "yes")]));
+    index.policy.apply_rule(rule("r", "true", &[("gpu", "yes")]));
     assert!(index.policy.rule_of_node("gpu", "r").is_some());
     assert!(index.policy.rule_of_node("plain", "r").is_none());
     assert!(index.policy.rule_of_node("gpu", "other").is_none());

@@ -77,10 +77,7 @@ mod tests {
         let now = Instant::now();
         let mut check = |spec: Option<&LeaseSpec>| decide(spec, "me", &mut seen, now);
         assert_eq!(check(None), Decision::Take { transitions: 0 });
-        assert_eq!(
-            check(Some(&held_by("me", 3))),
-            Decision::Take { transitions: 4 }
-        );
+        assert_eq!(check(Some(&held_by("me", 3))), Decision::Take { transitions: 4 });
         let released = LeaseSpec {
             holder_identity: None,
             ..held_by("", 5)
@@ -104,9 +101,6 @@ mod tests {
         };
         assert_eq!(check(&renewed, after(14)), Decision::Wait);
         assert_eq!(check(&renewed, after(28)), Decision::Wait);
-        assert_eq!(
-            check(&renewed, after(29)),
-            Decision::Take { transitions: 3 }
-        );
+        assert_eq!(check(&renewed, after(29)), Decision::Take { transitions: 3 });
     }
 }

@@ -25,7 +25,7 @@ const MAX_REVIEWS: usize = 16;
 /// Time for a review, waiting for its turn included.
 const REVIEW: Duration = Duration::from_secs(10);
 /// Tokens that the API server refused are remembered this long and in this number.
-const REFUSED_FOR: Duration = Duration::from_secs(60);
+const REFUSED_FOR: Duration = Duration::from_mins(1);
 const MAX_REFUSED: usize = 1_024;
 /// One log line per cause in this time.
 const LOG_EVERY: Duration = Duration::from_secs(30);
@@ -79,9 +79,7 @@ impl Refusal {
     /// What the peer is told. Nothing that helps to guess a better token.
     fn status(self) -> Status {
         match self {
-            Self::ReviewFailed => {
-                Status::unavailable("the token cannot be reviewed now; try again later")
-            }
+            Self::ReviewFailed => Status::unavailable("the token cannot be reviewed now; try again later"),
             Self::UnknownPod => Status::unauthenticated(
                 "the token's pod is not known as an agent of its node; try again later",
             ),
@@ -320,7 +318,10 @@ mod tests {
         };
         assert_eq!(change(|s| s.authenticated = None), Refusal::Rejected);
         assert_eq!(change(|s| s.audiences = None), Refusal::NotAgent);
-        assert_eq!(change(|s| s.audiences = Some(vec!["x".into()])), Refusal::NotAgent);
+        assert_eq!(
+            change(|s| s.audiences = Some(vec!["x".into()])),
+            Refusal::NotAgent
+        );
         assert_eq!(change(|s| s.user = None), Refusal::NotAgent);
         let other = |s: &mut TokenReviewStatus| s.user.as_mut().unwrap().username = Some("x".into());
         assert_eq!(change(other), Refusal::NotAgent);

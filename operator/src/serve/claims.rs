@@ -27,25 +27,18 @@ enum Audience {
 
 /// Checks shape, audience, expiry and subject. Returns when the token expires, in seconds since
 /// the Unix epoch.
-pub(super) fn check(
-    token: &str,
-    audience: &str,
-    subject: &str,
-    now: i64,
-) -> Result<i64, Refusal> {
+pub(super) fn check(token: &str, audience: &str, subject: &str, now: i64) -> Result<i64, Refusal> {
     if token.len() > MAX_TOKEN {
         return Err(Refusal::Malformed);
     }
     let mut parts = token.split('.');
-    let (Some(_), Some(payload), Some(_), None) =
-        (parts.next(), parts.next(), parts.next(), parts.next())
+    let (Some(_), Some(payload), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next())
     else {
         return Err(Refusal::Malformed);
     };
     let malformed = |_not_base64| Refusal::Malformed;
     let payload = URL_SAFE_NO_PAD.decode(payload).map_err(malformed)?;
-    let payload: Payload =
-        serde_json::from_slice(&payload).map_err(|_not_claims| Refusal::Malformed)?;
+    let payload: Payload = serde_json::from_slice(&payload).map_err(|_not_claims| Refusal::Malformed)?;
     let ours = match &payload.aud {
         Audience::One(name) => name == audience,
         Audience::Many(names) => names.iter().any(|name| name == audience),
@@ -84,7 +77,10 @@ pub(super) mod tests {
         assert_eq!(verdict(&token(&json!(["x"]), 101, "sub")), Err(Refusal::Audience));
         assert_eq!(verdict(&token(&json!([]), 101, "sub")), Err(Refusal::Audience));
         assert_eq!(verdict(&token(&json!("ours"), 100, "sub")), Err(Refusal::Expired));
-        assert_eq!(verdict(&token(&json!("ours"), 101, "other")), Err(Refusal::Subject));
+        assert_eq!(
+            verdict(&token(&json!("ours"), 101, "other")),
+            Err(Refusal::Subject)
+        );
         for shape in ["", "a.b", "a.!.c", "a.e30.c", "a.b.c.d", &"x".repeat(20_000)] {
             assert_eq!(verdict(shape), Err(Refusal::Malformed), "{shape:.40}");
         }

@@ -29,11 +29,7 @@ const MAX_STATUS_TEXT: usize = 1_024;
 type Answers = mpsc::Sender<Result<ReportResponse, Status>>;
 
 /// Serves a Report stream until it ends.
-pub(super) async fn run(
-    session: OpenSession,
-    requests: Streaming<ReportRequest>,
-    answers: Answers,
-) {
+pub(super) async fn run(session: OpenSession, requests: Streaming<ReportRequest>, answers: Answers) {
     let end = session.end();
     let node = session.node.clone();
     let ended = tokio::select! {
@@ -63,11 +59,7 @@ async fn serve(
     Err(End::Left)
 }
 
-async fn records(
-    session: &OpenSession,
-    batch: RecordBatch,
-    answers: &Answers,
-) -> Result<(), End> {
+async fn records(session: &OpenSession, batch: RecordBatch, answers: &Answers) -> Result<(), End> {
     let spool = batch.spool;
     let names_a_spool = (1..=MAX_SPOOL).contains(&spool.len())
         && spool.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-');
@@ -112,7 +104,10 @@ async fn records(
     };
     answer(answers, Ok(message)).await?;
     if let Some(missing) = applied.gap {
-        warn!(node = session.node, spool, missing, "records are missing in a spool");
+        warn!(
+            node = session.node,
+            spool, missing, "records are missing in a spool"
+        );
         return Err(Status::failed_precondition(format!(
             "record {missing} of spool {spool} is missing: send from there"
         ))

@@ -14,8 +14,7 @@ use yagura_proto::PROTOCOL_VERSION;
 use yagura_proto::v1::subscribe_request::Message as Request;
 use yagura_proto::v1::subscribe_response::Message as Answer;
 use yagura_proto::v1::{
-    Activate, Hello, PolicyAck, Refusal, RuleBodies, RuleList, RuleRef, SubscribeRequest,
-    SubscribeResponse,
+    Activate, Hello, PolicyAck, Refusal, RuleBodies, RuleList, RuleRef, SubscribeRequest, SubscribeResponse,
 };
 
 use super::session::{End, OpenSession, answer};
@@ -35,11 +34,7 @@ const MAX_TEXT: usize = 1_024;
 type Answers = mpsc::Sender<Result<SubscribeResponse, Status>>;
 
 /// Serves a Subscribe stream until it ends.
-pub(super) async fn run(
-    session: OpenSession,
-    requests: Streaming<SubscribeRequest>,
-    answers: Answers,
-) {
+pub(super) async fn run(session: OpenSession, requests: Streaming<SubscribeRequest>, answers: Answers) {
     let end = session.end();
     let node = session.node.clone();
     let ended = tokio::select! {
@@ -59,7 +54,12 @@ async fn serve(
 ) -> Result<(), End> {
     let hello = first(&mut requests).await?;
     if let Some(refusal) = refuse(&hello, &session.node) {
-        info!(node = session.node, reason = refusal.reason, "refused an agent: {}", refusal.message);
+        info!(
+            node = session.node,
+            reason = refusal.reason,
+            "refused an agent: {}",
+            refusal.message
+        );
         return answer(answers, Ok(message(Answer::Refusal(refusal)))).await;
     }
     let mut policy = session
@@ -74,7 +74,11 @@ async fn serve(
         held: hello.held.iter().cloned().collect(),
         sent_pods: None,
     };
-    info!(node = session.node, version = hello.agent_version, "an agent subscribed");
+    info!(
+        node = session.node,
+        version = hello.agent_version,
+        "an agent subscribed"
+    );
     session
         .context
         .index
@@ -123,9 +127,8 @@ async fn first(requests: &mut Streaming<SubscribeRequest>) -> Result<Hello, End>
     let first = timeout(HELLO, requests.message())
         .await
         .map_err(|_elapsed| Status::deadline_exceeded("no hello in time"))??;
-    let hello = match first.and_then(|request| request.message) {
-        Some(Request::Hello(hello)) => hello,
-        _ => return Err(Status::invalid_argument("the first message is no hello").into()),
+    let Some(Request::Hello(hello)) = first.and_then(|request| request.message) else {
+        return Err(Status::invalid_argument("the first message is no hello").into());
     };
     let texts = [
         &hello.agent_version,

@@ -23,9 +23,7 @@ use tonic::{Request, Streaming};
 use yagura_event::Severity;
 use yagura_proto::v1::agent_service_client::AgentServiceClient;
 use yagura_proto::v1::subscribe_request::Message as Sent;
-use yagura_proto::v1::{
-    Hello, ReportRequest, ReportResponse, RuleBody, SubscribeRequest, SubscribeResponse,
-};
+use yagura_proto::v1::{Hello, ReportRequest, ReportResponse, RuleBody, SubscribeRequest, SubscribeResponse};
 use yagura_proto::{PROTOCOL_VERSION, content};
 use yagura_store::signals::{Limits, SignalStore};
 use yagura_telemetry::{Readiness, Registry};
@@ -55,10 +53,8 @@ struct Operator {
     address: SocketAddr,
     trust: String,
     api: ApiServer,
-    tasks: (
-        JoinHandle<Result<(), ServeError>>,
-        JoinHandle<Result<(), LedgerError>>,
-    ),
+    server: JoinHandle<Result<(), ServeError>>,
+    writer: JoinHandle<Result<(), LedgerError>>,
 }
 
 impl Operator {
@@ -68,7 +64,15 @@ impl Operator {
     }
 
     async fn start_with(store: SignalStore, api: ApiServer) -> Self {
-        let args = ["x", "--namespace", "sec", "--pod-name", "op", "--listen", "127.0.0.1:0"];
+        let args = [
+            "x",
+            "--namespace",
+            "sec",
+            "--pod-name",
+            "op",
+            "--listen",
+            "127.0.0.1:0",
+        ];
         let args = Args::parse_from(args);
         let metrics = Metrics::new(&mut Registry::default());
         let today = Zoned::now();
@@ -87,9 +91,9 @@ impl Operator {
         };
         let server = AgentServer::bind(context.clone()).await.unwrap();
         let address = server.address().unwrap();
-        let writer = tokio::spawn(signals::write(context.clone()));
         let operator = Self {
-            tasks: (tokio::spawn(server.serve()), writer),
+            server: tokio::spawn(server.serve()),
+            writer: tokio::spawn(signals::write(context.clone())),
             trust: authority.certificate,
             context,
             address,
@@ -195,9 +199,8 @@ impl Operator {
     /// Ends the server and the writer and says that neither failed.
     async fn stop(self) {
         self.context.stop.cancel();
-        let (agents, writer) = self.tasks;
-        timeout(SOON, agents).await.unwrap().unwrap().unwrap();
-        timeout(SOON, writer).await.unwrap().unwrap().unwrap();
+        timeout(SOON, self.server).await.unwrap().unwrap().unwrap();
+        timeout(SOON, self.writer).await.unwrap().unwrap().unwrap();
     }
 }
 

@@ -3,10 +3,8 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
-use yagura_crds::security_signal::{
-    NODE_LABEL, RULE_LABEL, SEVERITY_LABEL, SOURCE_LABEL, SignalSample,
-};
 use yagura_crds::SecuritySignalStatus;
+use yagura_crds::security_signal::{NODE_LABEL, RULE_LABEL, SEVERITY_LABEL, SOURCE_LABEL, SignalSample};
 use yagura_store::signals::Stored;
 
 use super::annotations;
@@ -167,10 +165,8 @@ fn label_value(value: &str) -> Option<&str> {
     let inner = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'_' | b'.');
     let bytes = value.as_bytes();
     let ends = |c: Option<&u8>| c.is_some_and(u8::is_ascii_alphanumeric);
-    let fits = bytes.len() <= 63
-        && ends(bytes.first())
-        && ends(bytes.last())
-        && bytes.iter().all(|c| inner(*c));
+    let fits =
+        bytes.len() <= 63 && ends(bytes.first()) && ends(bytes.last()) && bytes.iter().all(|c| inner(*c));
     fits.then_some(value)
 }
 

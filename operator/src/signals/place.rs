@@ -63,8 +63,7 @@ pub fn place(fold: &Fold, index: &Index, from: Placement<'_>) -> Result<Match, R
         return Err(Refused::NotSelected);
     }
 
-    let mut says =
-        detail::of_rule(meta, fold.title.clone(), Some(from.node)).with_group(&fold.group);
+    let mut says = detail::of_rule(meta, fold.title.clone(), Some(from.node)).with_group(&fold.group);
     says.status.resources = resources::of_match(fields, from.node, pod.as_deref());
     says.status.resource = resources::headline(&says.status.resources);
     let overflow = detail::of_rule(
@@ -108,8 +107,7 @@ fn selects(choice: Option<&Where>, pod: Option<&PodRecord>) -> bool {
     let matches = |selector: Option<&Selector>, labels: &BTreeMap<String, String>| {
         selector.is_none_or(|selector| selected(selector, labels))
     };
-    matches(choice.namespaces.as_ref(), &pod.namespace_labels)
-        && matches(choice.pods.as_ref(), &pod.labels)
+    matches(choice.namespaces.as_ref(), &pod.namespace_labels) && matches(choice.pods.as_ref(), &pod.labels)
 }
 
 fn selected(selector: &Selector, labels: &BTreeMap<String, String>) -> bool {
@@ -131,12 +129,7 @@ fn selected(selector: &Selector, labels: &BTreeMap<String, String>) -> bool {
 
 /// The pod that a fold is about, by the operator's own knowledge. A pod that the operator does
 /// not know (it may be gone, or newer than the watch) is none; one of another node is a lie.
-fn pod_of(
-    fold: &Fold,
-    fields: &Tree,
-    index: &Index,
-    node: &str,
-) -> Result<Option<Arc<PodRecord>>, Refused> {
+fn pod_of(fold: &Fold, fields: &Tree, index: &Index, node: &str) -> Result<Option<Arc<PodRecord>>, Refused> {
     let value = |path: &str| {
         let grouped = fold.group.0.iter().find(|(field, _)| field == path);
         match grouped.map(|(_, value)| value).or_else(|| fields.at(path)) {
@@ -165,7 +158,9 @@ mod tests {
 
     fn labels(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
         let pairs = pairs.iter();
-        pairs.map(|(key, value)| ((*key).into(), (*value).into())).collect()
+        pairs
+            .map(|(key, value)| ((*key).into(), (*value).into()))
+            .collect()
     }
 
     #[test]

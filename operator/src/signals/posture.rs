@@ -54,7 +54,7 @@ impl PostureChange {
             .insert("scope".to_owned(), GroupValue(scope.clone()));
         says.status.resources = self.resources.iter().take(MAX_RESOURCES).cloned().collect();
         says.status.resource = resources::headline(&says.status.resources);
-        says.status.controls = self.controls.clone();
+        says.status.controls.clone_from(&self.controls);
         says.status.controls.sort_unstable();
         says.status.controls.dedup();
         says.status.controls.truncate(MAX_CONTROLS);

@@ -51,8 +51,7 @@ fn pod_resource(pod: &PodRecord) -> SignalResource {
         namespace: Some(pod.namespace.clone()),
         name: Some(pod.name.clone()),
         uid: Some(pod.uid.clone()),
-        owner: (!pod.owner_kind.is_empty())
-            .then(|| format!("{}/{}", pod.owner_kind, pod.owner_name)),
+        owner: (!pod.owner_kind.is_empty()).then(|| format!("{}/{}", pod.owner_kind, pod.owner_name)),
         labels: pod
             .labels
             .iter()
@@ -63,11 +62,7 @@ fn pod_resource(pod: &PodRecord) -> SignalResource {
     }
 }
 
-fn container_resource(
-    fields: &Tree,
-    id: String,
-    known: Option<&ContainerRecord>,
-) -> SignalResource {
+fn container_resource(fields: &Tree, id: String, known: Option<&ContainerRecord>) -> SignalResource {
     let from = |record: fn(&ContainerRecord) -> &String, path: &str, limit: usize| {
         known
             .map(|container| record(container).clone())
@@ -101,8 +96,7 @@ fn process_resource(fields: &Tree) -> SignalResource {
         name: text(fields, "process.name", 253),
         executable: text(fields, "process.executable", 4_096),
         args,
-        user: text(fields, "process.user.name", 256)
-            .or_else(|| text(fields, "process.user.id", 256)),
+        user: text(fields, "process.user.name", 256).or_else(|| text(fields, "process.user.id", 256)),
         ancestors: list(fields, "process.ancestors")
             .iter()
             .take(MAX_ITEMS)

@@ -2,9 +2,9 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use kube::api::DynamicObject;
 use kube::api::ListParams;
 use kube::{Api, Client, CustomResourceExt};
-use kube::api::DynamicObject;
 use tracing::{info, warn};
 use yagura_crds::SecuritySignal;
 use yagura_crds::security_signal::TriageState;
@@ -55,7 +55,10 @@ pub async fn seed(client: &Client, ledger: &Ledger) -> Result<(), SeedError> {
         info!(restored, "filled the empty store from signals in the cluster");
     }
     if left_out > 0 {
-        warn!(left_out, "signals in the cluster that this operator did not write, or two of a group");
+        warn!(
+            left_out,
+            "signals in the cluster that this operator did not write, or two of a group"
+        );
     }
     Ok(())
 }
@@ -103,9 +106,7 @@ fn seed_of(signal: SecuritySignal) -> Option<Seed> {
     })
 }
 
-fn timestamp(
-    time: &k8s_openapi::apimachinery::pkg::apis::meta::v1::Time,
-) -> Option<Timestamp> {
+fn timestamp(time: &k8s_openapi::apimachinery::pkg::apis::meta::v1::Time) -> Option<Timestamp> {
     i64::try_from(time.0.as_nanosecond()).ok().map(Timestamp)
 }
 
@@ -113,8 +114,8 @@ fn timestamp(
 mod tests {
     use yagura_store::signals::Stored;
 
-    use super::super::object::tests::stored;
     use super::super::object::object;
+    use super::super::object::tests::stored;
     use super::read;
 
     /// What the API server would hold after both applies.
@@ -131,9 +132,18 @@ mod tests {
         let seed = read(written(&signal)).unwrap();
         assert_eq!(seed.key, signal.key);
         assert_eq!(seed.anchor, signal.anchor);
-        assert_eq!((seed.name, seed.namespace), (signal.name.clone(), signal.namespace.clone()));
-        assert_eq!((seed.count, seed.overflow, seed.archived), (signal.count, false, false));
-        assert_eq!((seed.opened, seed.first, seed.last), (signal.opened, signal.first, signal.last));
+        assert_eq!(
+            (seed.name, seed.namespace),
+            (signal.name.clone(), signal.namespace.clone())
+        );
+        assert_eq!(
+            (seed.count, seed.overflow, seed.archived),
+            (signal.count, false, false)
+        );
+        assert_eq!(
+            (seed.opened, seed.first, seed.last),
+            (signal.opened, signal.first, signal.last)
+        );
         assert_eq!(seed.samples.len(), signal.samples.len());
         let again = Stored {
             detail: seed.detail,

@@ -73,7 +73,10 @@ mod tests {
 
     #[test]
     fn hostile_bytes_become_valid_json_on_one_line() {
-        let tree = Tree::map([("args".into(), Tree::List(vec![Text::from(&b"a\n\xff"[..]).into()]))]);
+        let tree = Tree::map([(
+            "args".into(),
+            Tree::List(vec![Text::from(&b"a\n\xff"[..]).into()]),
+        )]);
         assert_eq!(json(&tree).to_string(), r#"{"args":["a\\n\\xff"]}"#);
         assert_eq!(line(&Tree::from("a\nb"), 100), "a\\nb");
     }

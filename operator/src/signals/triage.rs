@@ -5,8 +5,8 @@ use std::pin::pin;
 
 use futures::StreamExt;
 use kube::api::DynamicObject;
-use kube::runtime::watcher::{Config, Event, watcher};
 use kube::runtime::WatchStreamExt;
+use kube::runtime::watcher::{Config, Event, watcher};
 use kube::{Api, CustomResourceExt};
 use tracing::warn;
 use yagura_crds::SecuritySignal;
@@ -27,8 +27,7 @@ pub async fn watch(context: Context) -> Result<(), LedgerError> {
 
 async fn follow(context: &Context) -> Result<(), LedgerError> {
     // As it is on the wire: an object that somebody broke must not stop the others.
-    let api: Api<DynamicObject> =
-        Api::all_with(context.client.clone(), &SecuritySignal::api_resource());
+    let api: Api<DynamicObject> = Api::all_with(context.client.clone(), &SecuritySignal::api_resource());
     let mut events = pin!(watcher(api, Config::default()).default_backoff());
     let ledger = &context.signals;
     let mut missing = HashSet::new();

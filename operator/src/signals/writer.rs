@@ -20,9 +20,9 @@ use crate::context::Context;
 const CALL: Duration = Duration::from_secs(10);
 /// Waits after failures: the first, doubled with each, at most.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
+const LONGEST_WAIT: Duration = Duration::from_mins(1);
 /// A signal that the API server finds invalid is tried again after this.
-const INVALID_WAIT: Duration = Duration::from_secs(600);
+const INVALID_WAIT: Duration = Duration::from_mins(10);
 /// The outbox is looked at this often even when nothing seems due.
 const LOOK: Duration = Duration::from_secs(30);
 
@@ -195,9 +195,7 @@ fn code(error: &kube::Error) -> Option<u16> {
     }
 }
 
-async fn call<T>(
-    request: impl Future<Output = Result<T, kube::Error>>,
-) -> Result<T, kube::Error> {
+async fn call<T>(request: impl Future<Output = Result<T, kube::Error>>) -> Result<T, kube::Error> {
     timeout(CALL, request)
         .await
         .unwrap_or_else(|elapsed| Err(kube::Error::Service(Box::new(elapsed))))
@@ -251,6 +249,6 @@ mod tests {
     fn waits_double_up_to_a_minute() {
         let waits: Vec<u64> = (1..=8).map(|n| backoff(n).as_secs()).collect();
         assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60]);
-        assert_eq!(backoff(u32::MAX), Duration::from_secs(60));
+        assert_eq!(backoff(u32::MAX), Duration::from_mins(1));
     }
 }

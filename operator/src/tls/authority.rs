@@ -119,12 +119,10 @@ mod tests {
         roots
             .add(CertificateDer::from_pem_slice(authority.certificate.as_bytes()).unwrap())
             .unwrap();
-        let verifier = WebPkiServerVerifier::builder_with_provider(
-            Arc::new(roots),
-            Arc::new(ring::default_provider()),
-        )
-        .build()
-        .unwrap();
+        let verifier =
+            WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::new(ring::default_provider()))
+                .build()
+                .unwrap();
         let certificate = CertificateDer::from(leaf.certificate);
         let verify = |name: &str| {
             use rustls::client::danger::ServerCertVerifier;

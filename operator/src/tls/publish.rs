@@ -35,11 +35,7 @@ pub async fn establish(client: &Client, args: &Args) -> Result<Identity, TlsErro
     Identity::new(leaf)
 }
 
-async fn read_or_make(
-    client: &Client,
-    args: &Args,
-    now: &Zoned,
-) -> Result<Authority, TlsError> {
+async fn read_or_make(client: &Client, args: &Args, now: &Zoned) -> Result<Authority, TlsError> {
     let secrets: Api<Secret> = Api::namespaced(client.clone(), &args.namespace);
     let object = format!("secret {}/{}", args.namespace, args.ca_secret);
     let secret = secrets
@@ -68,11 +64,7 @@ async fn read_or_make(
     Ok(authority)
 }
 
-async fn publish_bundle(
-    client: &Client,
-    args: &Args,
-    authority: &Authority,
-) -> Result<(), TlsError> {
+async fn publish_bundle(client: &Client, args: &Args, authority: &Authority) -> Result<(), TlsError> {
     let maps: Api<ConfigMap> = Api::namespaced(client.clone(), &args.namespace);
     let data = json!({
         "apiVersion": "v1",
@@ -90,11 +82,7 @@ async fn publish_bundle(
 }
 
 /// Fills `caBundle` of every webhook in the configuration.
-async fn publish_to_webhook(
-    client: &Client,
-    args: &Args,
-    authority: &Authority,
-) -> Result<(), TlsError> {
+async fn publish_to_webhook(client: &Client, args: &Args, authority: &Authority) -> Result<(), TlsError> {
     let configurations: Api<ValidatingWebhookConfiguration> = Api::all(client.clone());
     let name = &args.webhook_configuration;
     let object = format!("validatingwebhookconfiguration {name}");

@@ -37,7 +37,10 @@ async fn the_authority_is_made_once_and_published_apiserver() {
             }],
         });
         let configuration = serde_json::from_value(configuration).unwrap();
-        webhooks.create(&PostParams::default(), &configuration).await.unwrap();
+        webhooks
+            .create(&PostParams::default(), &configuration)
+            .await
+            .unwrap();
 
         let args = Args::parse_from([
             "x",
@@ -55,12 +58,24 @@ async fn the_authority_is_made_once_and_published_apiserver() {
             let data = maps.get("yagura-trust-bundle").await.unwrap().data.unwrap();
             bundles.push(data["ca.crt"].clone());
         }
-        let published = webhooks.get(&namespace).await.unwrap().webhooks.unwrap().remove(0);
-        webhooks.delete(&namespace, &DeleteParams::default()).await.unwrap();
+        let published = webhooks
+            .get(&namespace)
+            .await
+            .unwrap()
+            .webhooks
+            .unwrap()
+            .remove(0);
+        webhooks
+            .delete(&namespace, &DeleteParams::default())
+            .await
+            .unwrap();
 
         assert_eq!(bundles[0], bundles[1], "a restart keeps the authority");
         assert!(bundles[0].starts_with("-----BEGIN CERTIFICATE-----"));
-        assert_eq!(published.client_config.ca_bundle.unwrap().0, bundles[0].as_bytes());
+        assert_eq!(
+            published.client_config.ca_bundle.unwrap().0,
+            bundles[0].as_bytes()
+        );
         assert_eq!(published.failure_policy.as_deref(), Some("Ignore"));
         assert_eq!(published.rules.unwrap().len(), 1);
         let service = published.client_config.service.unwrap();

@@ -40,7 +40,13 @@ async fn only_a_token_bound_to_the_agents_pod_on_its_node_is_taken_apiserver() {
         let other = pod(&client, &namespace, &node, "other", "other").await;
 
         let args = Args::parse_from([
-            "x", "--namespace", &namespace, "--pod-name", "op", "--listen", "127.0.0.1:0",
+            "x",
+            "--namespace",
+            &namespace,
+            "--pod-name",
+            "op",
+            "--listen",
+            "127.0.0.1:0",
         ]);
         let today = Zoned::now();
         let authority = Authority::generate(&today).unwrap();
@@ -88,9 +94,15 @@ async fn only_a_token_bound_to_the_agents_pod_on_its_node_is_taken_apiserver() {
         let bound = |uid: &str| Some(("agent", uid.to_owned()));
         let cases = [
             (token("yagura-agent", ours, bound(&agent)).await, None),
-            (token("yagura-agent", "another", bound(&agent)).await, Some("wrong-audience")),
+            (
+                token("yagura-agent", "another", bound(&agent)).await,
+                Some("wrong-audience"),
+            ),
             (token("yagura-agent", ours, None).await, Some("not-bound")),
-            (token("other", ours, Some(("other", other))).await, Some("wrong-subject")),
+            (
+                token("other", ours, Some(("other", other))).await,
+                Some("wrong-subject"),
+            ),
         ];
         for (token, refused) in cases {
             let mut request = Request::new(tokio_stream::pending());
@@ -137,9 +149,8 @@ async fn token_of(
     audience: &str,
     pod: Option<(&str, String)>,
 ) -> String {
-    let reference = pod.map(|(name, uid)| {
-        json!({"apiVersion": "v1", "kind": "Pod", "name": name, "uid": uid})
-    });
+    let reference =
+        pod.map(|(name, uid)| json!({"apiVersion": "v1", "kind": "Pod", "name": name, "uid": uid}));
     let request: Value = json!({
         "apiVersion": "authentication.k8s.io/v1",
         "kind": "TokenRequest",

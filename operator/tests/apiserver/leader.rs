@@ -19,8 +19,7 @@ async fn the_lease_passes_on_and_its_loss_ends_the_holder_apiserver() {
         let held = tokio::spawn(first.hold(stop.clone().cancelled_owned()));
 
         let (other, place) = (client.clone(), namespace.clone());
-        let second =
-            tokio::spawn(async move { acquire(&other, &place, "lease", "second").await });
+        let second = tokio::spawn(async move { acquire(&other, &place, "lease", "second").await });
         let leases: Api<Lease> = Api::namespaced(client.clone(), &namespace);
         let holder = || async { leases.get("lease").await.unwrap().spec.unwrap().holder_identity };
         assert_eq!(holder().await.as_deref(), Some("first"));
@@ -30,13 +29,13 @@ async fn the_lease_passes_on_and_its_loss_ends_the_holder_apiserver() {
         assert_eq!(second.epoch(), 1);
         assert_eq!(holder().await.as_deref(), Some("second"));
 
-        let hold = tokio::spawn(second.hold(std::future::pending()));
+        let robbed = tokio::spawn(second.hold(std::future::pending()));
         let stolen = json!({"spec": {"holderIdentity": "thief"}});
         leases
             .patch("lease", &PatchParams::default(), &Patch::Merge(&stolen))
             .await
             .unwrap();
-        let LeaseError::Lost { holder, .. } = hold.await.unwrap().unwrap_err();
+        let LeaseError::Lost { holder, .. } = robbed.await.unwrap().unwrap_err();
         assert_eq!(holder, "thief");
     })
     .await;

@@ -10,7 +10,7 @@ use serde_json::json;
 use tokio::time::timeout;
 
 /// Everything that should happen happens in this time.
-pub(crate) const SOON: Duration = Duration::from_secs(60);
+pub(crate) const SOON: Duration = Duration::from_mins(1);
 
 /// Runs a test in a namespace of its own, and removes it whatever happens.
 pub(crate) async fn with_namespace<F>(test: impl FnOnce(Client, String) -> F)
@@ -21,7 +21,10 @@ where
     let name = format!("yagura-test-{:08x}", rand::random::<u32>());
     let namespaces: Api<Namespace> = Api::all(client.clone());
     let namespace = serde_json::from_value(json!({"metadata": {"name": name}})).unwrap();
-    namespaces.create(&PostParams::default(), &namespace).await.unwrap();
+    namespaces
+        .create(&PostParams::default(), &namespace)
+        .await
+        .unwrap();
     let ended = tokio::spawn(timeout(SOON, test(client, name.clone()))).await;
     namespaces.delete(&name, &DeleteParams::default()).await.unwrap();
     ended.unwrap().expect("the test ends in time");

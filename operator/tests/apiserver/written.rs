@@ -19,8 +19,8 @@ use yagura_event::{Fold, GroupKey, Record, Severity, Text, Timestamp, Tree};
 use yagura_operator::args::Args;
 use yagura_operator::budget::WriteBudget;
 use yagura_operator::context::Context;
-use yagura_operator::index::policy::{RuleMeta, ServedRule};
 use yagura_operator::index::pods::{ContainerRecord, PodRecord};
+use yagura_operator::index::policy::{RuleMeta, ServedRule};
 use yagura_operator::index::{Index, SharedIndex};
 use yagura_operator::metrics::Metrics;
 use yagura_operator::signals::{self, Ledger, Placement, place};
@@ -35,7 +35,10 @@ use crate::namespace::{SOON, create, with_namespace};
 fn context(client: &Client, home: &str) -> Context {
     let args = Args::parse_from(["x", "--namespace", home, "--pod-name", "op"]);
     let today = Zoned::now();
-    let leaf = Authority::generate(&today).unwrap().issue(names(&args), &today).unwrap();
+    let leaf = Authority::generate(&today)
+        .unwrap()
+        .issue(names(&args), &today)
+        .unwrap();
     let metrics = Metrics::new(&mut Registry::default());
     let store = SignalStore::in_memory(Limits::default()).unwrap();
     Context {
@@ -87,10 +90,14 @@ fn hostile(context: &Context, namespace: &str, rule: &str) -> Vec<Incoming> {
         }],
         ..PodRecord::default()
     });
-    let args = [&b"\xff\xfe\n\r\x1b[2J"[..], &[b'\xf0'; 30 * 1_024], "\u{202e}".as_bytes()];
+    let long = vec![b'\xf0'; 30 * 1_024];
+    let args = [&b"\xff\xfe\n\r\x1b[2J"[..], &long, "\u{202e}".as_bytes()];
     let args = args.map(|arg| Tree::Text(Text::from(arg)));
     let fields = Tree::map([
-        ("process".into(), Tree::map([("args".into(), Tree::List(args.into()))])),
+        (
+            "process".into(),
+            Tree::map([("args".into(), Tree::List(args.into()))]),
+        ),
         ("container".into(), Tree::map([("id".into(), "c1".into())])),
     ]);
     let fold = Fold {
@@ -173,9 +180,7 @@ async fn hostile_content_is_taken_counted_on_and_triaged_apiserver() {
         let writer = tokio::spawn(signals::write(context.clone()));
         let triage = tokio::spawn(signals::watch_triage(context.clone()));
         let mut records = hostile(&context, &namespace, "test-rule");
-        let apply = |records: Vec<Incoming>| {
-            context.signals.apply("spool".into(), "n1".into(), records)
-        };
+        let apply = |records: Vec<Incoming>| context.signals.apply("spool".into(), "n1".into(), records);
         apply(records.clone()).await.unwrap();
         let signal = the_signal(&client, &namespace).await;
         let status = signal.status.clone().unwrap();
@@ -196,7 +201,9 @@ async fn hostile_content_is_taken_counted_on_and_triaged_apiserver() {
         apply(records.clone()).await.unwrap();
         let second = loop {
             let found = api.list(&ListParams::default()).await.unwrap().items;
-            let other = found.into_iter().find(|s| s.metadata.name.as_ref() != Some(&name));
+            let other = found
+                .into_iter()
+                .find(|s| s.metadata.name.as_ref() != Some(&name));
             match other {
                 Some(signal) if signal.status.is_some() => break signal,
                 _ => sleep(Duration::from_millis(50)).await,
@@ -235,7 +242,14 @@ async fn a_full_namespace_sends_its_signals_to_the_operators_apiserver() {
         });
         create::<ResourceQuota>(&client, &namespace, quota).await;
         let quotas: Api<ResourceQuota> = Api::namespaced(client.clone(), &namespace);
-        while quotas.get("none").await.unwrap().status.and_then(|s| s.hard).is_none() {
+        while quotas
+            .get("none")
+            .await
+            .unwrap()
+            .status
+            .and_then(|s| s.hard)
+            .is_none()
+        {
             sleep(Duration::from_millis(50)).await;
         }
         // The operator's namespace here is the one that every cluster has.

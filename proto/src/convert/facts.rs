@@ -27,11 +27,7 @@ pub fn facts_from_message(facts: v1::NodeFacts) -> Result<NodeFacts, ConvertErro
     Ok(NodeFacts {
         node: Text::from(facts.node),
         kubelet,
-        files: facts
-            .files
-            .into_iter()
-            .map(file_from)
-            .collect::<Result<_, _>>()?,
+        files: facts.files.into_iter().map(file_from).collect::<Result<_, _>>()?,
     })
 }
 

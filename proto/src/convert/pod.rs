@@ -36,10 +36,7 @@ pub fn pod_from_message(pod: &v1::Pod) -> Result<Pod, ConvertError> {
         name: Text::from(&*pod.name),
         namespace: Text::from(&*pod.namespace),
         labels: Known::Present(labels_from("the pod's labels", &pod.labels)?),
-        namespace_labels: Known::Present(labels_from(
-            "the namespace's labels",
-            &pod.namespace_labels,
-        )?),
+        namespace_labels: Known::Present(labels_from("the namespace's labels", &pod.namespace_labels)?),
         owner,
     })
 }

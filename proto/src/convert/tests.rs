@@ -17,9 +17,7 @@ fn name() -> impl Strategy<Value = Text> {
     "[a-z0-9.-]{1,20}".prop_map(Text::from)
 }
 
-fn known<T: std::fmt::Debug + Clone>(
-    value: impl Strategy<Value = T>,
-) -> impl Strategy<Value = Known<T>> {
+fn known<T: std::fmt::Debug + Clone>(value: impl Strategy<Value = T>) -> impl Strategy<Value = Known<T>> {
     value.prop_flat_map(|value| {
         prop_oneof![
             Just(Known::Present(value)),
@@ -29,9 +27,7 @@ fn known<T: std::fmt::Debug + Clone>(
     })
 }
 
-fn optional<T: std::fmt::Debug + Clone>(
-    value: impl Strategy<Value = T>,
-) -> impl Strategy<Value = Known<T>> {
+fn optional<T: std::fmt::Debug + Clone>(value: impl Strategy<Value = T>) -> impl Strategy<Value = Known<T>> {
     proptest::option::of(value).prop_map(Known::from)
 }
 
@@ -83,27 +79,28 @@ fn fold() -> impl Strategy<Value = Fold> {
 fn facts() -> impl Strategy<Value = NodeFacts> {
     // A configuration that is unknown as a whole is Known::Unknown, never a present unknown.
     let config = known(tree().prop_filter("unknown", |tree| *tree != Tree::Unknown));
-    let kubelet = (vec((name(), text()), 0..4), optional(name()), config).prop_map(
-        |(flags, config_path, config)| Kubelet {
-            flags,
-            config_path,
-            config,
-        },
-    );
-    let stat = (0..0o10000u16, any::<(u32, u32)>(), optional(name()), optional(name())).prop_map(
-        |(mode, (uid, gid), owner, group)| FileStat {
+    let kubelet =
+        (vec((name(), text()), 0..4), optional(name()), config).prop_map(|(flags, config_path, config)| {
+            Kubelet {
+                flags,
+                config_path,
+                config,
+            }
+        });
+    let stat = (
+        0..0o10000u16,
+        any::<(u32, u32)>(),
+        optional(name()),
+        optional(name()),
+    )
+        .prop_map(|(mode, (uid, gid), owner, group)| FileStat {
             mode,
             uid,
             gid,
             owner,
             group,
-        },
-    );
-    let file = (name(), text(), known(stat)).prop_map(|(key, path, stat)| FileFact {
-        key,
-        path,
-        stat,
-    });
+        });
+    let file = (name(), text(), known(stat)).prop_map(|(key, path, stat)| FileFact { key, path, stat });
     (name(), known(kubelet), vec(file, 0..4)).prop_map(|(node, kubelet, files)| NodeFacts {
         node,
         kubelet,
@@ -218,12 +215,49 @@ fn a_fold_that_says_nothing_or_too_much_is_refused_by_name() {
     };
     assert!(fold_from_message(good.clone()).is_ok());
     let bad = [
-        (v1::Fold { count: 0, ..good.clone() }, "count"),
-        (v1::Fold { count: u64::MAX, ..good.clone() }, "count"),
-        (v1::Fold { rule_uid: String::new(), ..good.clone() }, "uid"),
-        (v1::Fold { first: 2, last: 1, ..good.clone() }, "time"),
-        (v1::Fold { title: "x".repeat(5_000), ..good.clone() }, "title"),
-        (v1::Fold { samples: vec![v1::Sample::default(); 4], ..good }, "samples"),
+        (
+            v1::Fold {
+                count: 0,
+                ..good.clone()
+            },
+            "count",
+        ),
+        (
+            v1::Fold {
+                count: u64::MAX,
+                ..good.clone()
+            },
+            "count",
+        ),
+        (
+            v1::Fold {
+                rule_uid: String::new(),
+                ..good.clone()
+            },
+            "uid",
+        ),
+        (
+            v1::Fold {
+                first: 2,
+                last: 1,
+                ..good.clone()
+            },
+            "time",
+        ),
+        (
+            v1::Fold {
+                title: "x".repeat(5_000),
+                ..good.clone()
+            },
+            "title",
+        ),
+        (
+            v1::Fold {
+                samples: vec![v1::Sample::default(); 4],
+                ..good
+            },
+            "samples",
+        ),
     ];
     for (fold, field) in bad {
         let error = fold_from_message(fold).unwrap_err().to_string();

@@ -25,29 +25,31 @@ fn read(value: v1::Value, depth: usize, budget: &mut usize) -> Result<Tree, Conv
         field: "the number of parts of a value",
         limit: MAX_NODES as u64,
     })?;
-    Ok(match value.kind.ok_or(ConvertError::Missing("the kind of a value"))? {
-        Kind::Null(_) => Tree::Null,
-        Kind::Unknown(_) => Tree::Unknown,
-        Kind::Bool(value) => Tree::Bool(value),
-        Kind::Int(value) => Tree::Int(value),
-        Kind::Uint(value) => Tree::Uint(value),
-        Kind::Double(value) => Tree::Double(value),
-        Kind::Text(bytes) => Tree::Text(Text::from(bytes)),
-        Kind::List(list) => Tree::List(
-            list.items
-                .into_iter()
-                .map(|item| read(item, depth, budget))
-                .collect::<Result<_, _>>()?,
-        ),
-        Kind::Map(map) => {
-            let mut pairs = Vec::new();
-            for entry in map.entries {
-                let value = entry.value.ok_or(ConvertError::Missing("a value of a map"))?;
-                pairs.push((Text::from(entry.key), read(value, depth, budget)?));
+    Ok(
+        match value.kind.ok_or(ConvertError::Missing("the kind of a value"))? {
+            Kind::Null(_) => Tree::Null,
+            Kind::Unknown(_) => Tree::Unknown,
+            Kind::Bool(value) => Tree::Bool(value),
+            Kind::Int(value) => Tree::Int(value),
+            Kind::Uint(value) => Tree::Uint(value),
+            Kind::Double(value) => Tree::Double(value),
+            Kind::Text(bytes) => Tree::Text(Text::from(bytes)),
+            Kind::List(list) => Tree::List(
+                list.items
+                    .into_iter()
+                    .map(|item| read(item, depth, budget))
+                    .collect::<Result<_, _>>()?,
+            ),
+            Kind::Map(map) => {
+                let mut pairs = Vec::new();
+                for entry in map.entries {
+                    let value = entry.value.ok_or(ConvertError::Missing("a value of a map"))?;
+                    pairs.push((Text::from(entry.key), read(value, depth, budget)?));
+                }
+                Tree::map(pairs)
             }
-            Tree::map(pairs)
-        }
-    })
+        },
+    )
 }
 
 /// Writes a value. What is nested too deep to be read becomes unknown.

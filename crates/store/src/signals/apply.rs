@@ -134,8 +134,8 @@ impl SignalStore {
         let mut applied = Applied::default();
         let mut watermark = known;
         for record in records {
-            let sequence = i64::try_from(record.sequence)
-                .map_err(|_too_large| StoreError::TooLarge("a sequence"))?;
+            let sequence =
+                i64::try_from(record.sequence).map_err(|_too_large| StoreError::TooLarge("a sequence"))?;
             let expected = watermark.map_or(sequence.max(1), |watermark| watermark + 1);
             if sequence < expected {
                 applied.repeated += 1;
@@ -171,11 +171,7 @@ impl SignalStore {
     }
 
     /// Applies what the operator found by itself: opens, changes or resolves one signal.
-    pub fn observe(
-        &mut self,
-        found: &Observation,
-        now: Timestamp,
-    ) -> Result<Observed, StoreError> {
+    pub fn observe(&mut self, found: &Observation, now: Timestamp) -> Result<Observed, StoreError> {
         let transaction = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -220,8 +216,7 @@ impl SignalStore {
                     overflow_detail: found.overflow_detail.clone(),
                     samples: Vec::new(),
                 };
-                let opened =
-                    count(&transaction, &self.limits, &entry, OWN_SPOOL, sequence, now)?;
+                let opened = count(&transaction, &self.limits, &entry, OWN_SPOOL, sequence, now)?;
                 transaction.execute(
                     "INSERT INTO spool (id, node, watermark) VALUES (?1, '', ?2)
                      ON CONFLICT (id) DO UPDATE SET watermark = ?2",
@@ -240,11 +235,7 @@ impl SignalStore {
 }
 
 /// The watermark of a spool; refuses one that another node sent first.
-fn spool_of(
-    connection: &Connection,
-    spool: &str,
-    node: &str,
-) -> Result<Option<i64>, StoreError> {
+fn spool_of(connection: &Connection, spool: &str, node: &str) -> Result<Option<i64>, StoreError> {
     let known: Option<(String, i64)> = connection
         .prepare_cached("SELECT node, watermark FROM spool WHERE id = ?")?
         .query_row([spool], |row| Ok((row.get(0)?, row.get(1)?)))
@@ -266,9 +257,7 @@ fn open_signal(
     overflow: bool,
 ) -> Result<Option<i64>, StoreError> {
     Ok(connection
-        .prepare_cached(
-            "SELECT id FROM signal WHERE rule = ? AND key = ? AND overflow = ? AND state = 0",
-        )?
+        .prepare_cached("SELECT id FROM signal WHERE rule = ? AND key = ? AND overflow = ? AND state = 0")?
         .query_row(params![rule, key, overflow], |row| row.get(0))
         .optional()?)
 }
@@ -324,11 +313,7 @@ fn count_on(
     enqueue(transaction, limits, id, now)
 }
 
-fn is_full(
-    transaction: &Transaction<'_>,
-    limits: &Limits,
-    found: &Match,
-) -> Result<bool, StoreError> {
+fn is_full(transaction: &Transaction<'_>, limits: &Limits, found: &Match) -> Result<bool, StoreError> {
     let in_place: u32 = transaction
         .prepare_cached(
             "SELECT count(*) FROM signal WHERE rule = ? AND namespace = ? AND state = 0 AND overflow = 0",
@@ -423,11 +408,7 @@ fn free_name(
     }
 }
 
-fn add_samples(
-    transaction: &Transaction<'_>,
-    id: i64,
-    samples: &[Vec<u8>],
-) -> Result<(), StoreError> {
+fn add_samples(transaction: &Transaction<'_>, id: i64, samples: &[Vec<u8>]) -> Result<(), StoreError> {
     let kept: i64 = transaction
         .prepare_cached("SELECT count(*) FROM sample WHERE signal = ?")?
         .query_row([id], |row| row.get(0))?;

@@ -140,11 +140,9 @@ impl SignalStore {
             params![now.0, id],
         )?;
         let current: Option<(i64, i64)> = transaction
-            .query_row(
-                "SELECT revision, writes FROM signal WHERE id = ?",
-                [id],
-                |row| Ok((row.get(0)?, row.get(1)?)),
-            )
+            .query_row("SELECT revision, writes FROM signal WHERE id = ?", [id], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })
             .optional()?;
         match current {
             Some((newest, writes)) if newest != revision => transaction.execute(
@@ -158,10 +156,8 @@ impl SignalStore {
 
     /// A write failed and is due again later.
     pub fn postpone(&mut self, id: i64, until: Timestamp) -> Result<(), StoreError> {
-        self.connection.execute(
-            "UPDATE outbox SET due = ? WHERE signal = ?",
-            params![until.0, id],
-        )?;
+        self.connection
+            .execute("UPDATE outbox SET due = ? WHERE signal = ?", params![until.0, id])?;
         Ok(())
     }
 
@@ -182,9 +178,7 @@ impl SignalStore {
             "SELECT {COLUMNS} FROM signal s LEFT JOIN signal p ON p.id = s.previous
              WHERE s.namespace = ? AND s.name = ?"
         ))?;
-        let found = statement
-            .query_row([namespace, name], stored)
-            .optional()?;
+        let found = statement.query_row([namespace, name], stored).optional()?;
         found
             .map(|mut signal| {
                 signal.samples = self.samples(signal.id)?;

@@ -159,18 +159,30 @@ fn beyond_the_limits_one_overflow_signal_per_rule_counts_on() {
         ..Limits::default()
     };
     let mut store = SignalStore::in_memory(limits).unwrap();
-    let records = (1..=6).map(|n| record(n, found("r", &format!("k{n}"), 1))).collect();
+    let records = (1..=6)
+        .map(|n| record(n, found("r", &format!("k{n}"), 1)))
+        .collect();
     assert_eq!(apply(&mut store, records, 1).opened, 3);
-    let overflow = due_at(&store, 1).into_iter().find(|p| p.signal.overflow).unwrap().signal;
+    let overflow = due_at(&store, 1)
+        .into_iter()
+        .find(|p| p.signal.overflow)
+        .unwrap()
+        .signal;
     assert_eq!((overflow.count, &*overflow.namespace), (4, "home"));
     assert_eq!(overflow.detail, b"r/overflow");
     // The limit of all rules together holds for another rule too.
     apply(&mut store, vec![record(7, found("q", "k", 1))], 1);
-    let of_q = due_at(&store, 1).into_iter().find(|p| p.signal.rule == "q").unwrap();
+    let of_q = due_at(&store, 1)
+        .into_iter()
+        .find(|p| p.signal.rule == "q")
+        .unwrap();
     assert!(of_q.signal.overflow);
     // A group with a signal of its own goes on counting there.
     apply(&mut store, vec![record(8, found("r", "k1", 5))], 1);
-    let own = due_at(&store, 1).into_iter().find(|p| p.signal.key == b"k1").unwrap();
+    let own = due_at(&store, 1)
+        .into_iter()
+        .find(|p| p.signal.key == b"k1")
+        .unwrap();
     assert_eq!(own.signal.count, 6);
 }
 
@@ -188,14 +200,18 @@ fn writes_keep_their_pace_and_the_newest_state_is_what_is_written() {
         let pending = due_at(&store, written_at).remove(0);
         // Matches that come while the write is under way wait for the next.
         more(&mut store, written_at);
-        store.written(pending.signal.id, pending.revision, at(written_at)).unwrap();
+        store
+            .written(pending.signal.id, pending.revision, at(written_at))
+            .unwrap();
         assert_eq!(store.next_due().unwrap(), Some(at(written_at + pace)));
         assert!(due_at(&store, written_at + pace - 1).is_empty());
         written_at += pace;
     }
     let last = due_at(&store, written_at).remove(0);
     assert_eq!((last.signal.count, last.opening), (5, false));
-    store.written(last.signal.id, last.revision, at(written_at)).unwrap();
+    store
+        .written(last.signal.id, last.revision, at(written_at))
+        .unwrap();
     assert_eq!((store.next_due().unwrap(), store.waiting().unwrap()), (None, 0));
 }
 
@@ -251,7 +267,10 @@ fn a_check_opens_changes_resolves_and_opens_anew() {
     assert_eq!((resolved.resolved_at, resolved.count), (Some(at(5)), 0));
     assert_eq!(store.summary("c").unwrap().open, 0);
     assert_eq!(observe(&mut store, 1, "a", 6), Observed::Opened);
-    let second = due_at(&store, 6).into_iter().find(|p| p.signal.id != first.id).unwrap();
+    let second = due_at(&store, 6)
+        .into_iter()
+        .find(|p| p.signal.id != first.id)
+        .unwrap();
     assert_eq!(second.signal.previous, Some((first.namespace, first.name)));
 }
 
@@ -315,6 +334,10 @@ fn a_file_of_a_later_build_or_of_another_kind_is_refused_untouched() {
     assert!(matches!(error, StoreError::Newer { found: 99, .. }), "{error}");
 
     let other = folder.path().join("other.db");
-    std::fs::write(&other, "not a database, but long enough to be read as one".repeat(100)).unwrap();
+    std::fs::write(
+        &other,
+        "not a database, but long enough to be read as one".repeat(100),
+    )
+    .unwrap();
     assert!(SignalStore::open(&other, "a", Limits::default()).is_err());
 }

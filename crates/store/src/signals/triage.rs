@@ -47,10 +47,7 @@ impl SignalStore {
                 transaction.execute("DELETE FROM outbox WHERE signal = ?", [id])?;
             }
             (Some((id, ARCHIVED)), Triage::Open) => {
-                transaction.execute(
-                    "UPDATE OR IGNORE signal SET state = ? WHERE id = ?",
-                    [OPEN, id],
-                )?;
+                transaction.execute("UPDATE OR IGNORE signal SET state = ? WHERE id = ?", [OPEN, id])?;
             }
             _ => {}
         }
@@ -60,9 +57,9 @@ impl SignalStore {
     /// Names of the open signals' objects: namespace and name. What a watch does not list any
     /// more when it starts anew was deleted meanwhile.
     pub fn written_signals(&self) -> Result<Vec<(String, String)>, StoreError> {
-        let mut statement = self.connection.prepare(
-            "SELECT namespace, name FROM signal WHERE state IN (?, ?, ?) AND writes > 0",
-        )?;
+        let mut statement = self
+            .connection
+            .prepare("SELECT namespace, name FROM signal WHERE state IN (?, ?, ?) AND writes > 0")?;
         let rows = statement.query_map(params![OPEN, ARCHIVED, RESOLVED], |row| {
             Ok((row.get(0)?, row.get(1)?))
         })?;
@@ -73,9 +70,7 @@ impl SignalStore {
     pub fn summary(&self, rule: &str) -> Result<RuleSummary, StoreError> {
         Ok(self
             .connection
-            .prepare_cached(
-                "SELECT count(*) FILTER (WHERE state = 0), max(last) FROM signal WHERE rule = ?",
-            )?
+            .prepare_cached("SELECT count(*) FILTER (WHERE state = 0), max(last) FROM signal WHERE rule = ?")?
             .query_row([rule], |row| {
                 Ok(RuleSummary {
                     open: unsigned(row.get(0)?),

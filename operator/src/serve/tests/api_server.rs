@@ -89,7 +89,9 @@ impl ApiServer {
     /// The sum of all counts that were written.
     pub(super) fn counted(&self) -> u64 {
         let counts = self.signals().into_values();
-        counts.filter_map(|signal| signal["status"]["count"].as_u64()).sum()
+        counts
+            .filter_map(|signal| signal["status"]["count"].as_u64())
+            .sum()
     }
 
     pub(super) fn delete_signals(&self) {

@@ -75,7 +75,10 @@ async fn an_agent_gets_what_it_lacks_its_pods_and_then_what_changes() {
         message: Some(Sent::Ack(ack)),
     };
     agent.send.send(ack).await.unwrap();
-    until("the acknowledgement", || index.read().nodes_of_rule("a").active == 1).await;
+    until("the acknowledgement", || {
+        index.read().nodes_of_rule("a").active == 1
+    })
+    .await;
 
     operator.apply_rule("a", "false");
     let (bodies, second) = agent.push().await;

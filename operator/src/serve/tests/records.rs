@@ -9,9 +9,7 @@ use yagura_proto::v1::report_request::Message as Sent;
 use yagura_proto::v1::report_response::Message as Answer;
 use yagura_proto::v1::spool_record::Record;
 use yagura_proto::v1::value::Kind;
-use yagura_proto::v1::{
-    Fold, GroupPart, Loss, NodeFacts, RecordBatch, ReportRequest, SpoolRecord, Value,
-};
+use yagura_proto::v1::{Fold, GroupPart, Loss, NodeFacts, RecordBatch, ReportRequest, SpoolRecord, Value};
 use yagura_store::StoreError;
 use yagura_store::signals::{Limits, SignalStore};
 
@@ -171,16 +169,22 @@ async fn a_deleted_signal_is_not_written_again_and_the_next_match_opens_another(
     let operator = Operator::start().await;
     operator.apply_rule("r", "true");
     let agent = operator.report(&operator.token_of("n1")).await.unwrap();
-    agent.send_records("spool", vec![record(1, fold("r", "container-n1", 1))]).await;
+    agent
+        .send_records("spool", vec![record(1, fold("r", "container-n1", 1))])
+        .await;
     until("the signal", || operator.api.counted() == 1).await;
     let (first, _) = operator.api.signals().pop_first().unwrap();
     operator.api.delete_signals();
     // The update meets the deletion, which closes the group.
-    agent.send_records("spool", vec![record(2, fold("r", "container-n1", 1))]).await;
+    agent
+        .send_records("spool", vec![record(2, fold("r", "container-n1", 1))])
+        .await;
     until("the refused update", || operator.api.status_writes() == 2).await;
     let metrics = &operator.context.metrics;
     until("its settlement", || metrics.signal_writes.get(["deleted"]) == 1).await;
-    agent.send_records("spool", vec![record(3, fold("r", "container-n1", 5))]).await;
+    agent
+        .send_records("spool", vec![record(3, fold("r", "container-n1", 5))])
+        .await;
     until("the new signal", || operator.api.counted() == 5).await;
     let (second, signal) = operator.api.signals().pop_first().unwrap();
     assert_ne!(first, second);
@@ -219,7 +223,9 @@ async fn counts_are_exact_over_resends_and_restarts() {
         for _ in 0..random.random_range(1..8) {
             let from = 1 + acknowledged - random.random_range(0..=acknowledged.min(20));
             let to = total.min(from + random.random_range(0..40));
-            agent.send_records("spool", (from..=to).map(record_of).collect()).await;
+            agent
+                .send_records("spool", (from..=to).map(record_of).collect())
+                .await;
             // Sometimes the agent does not live to see the answer.
             if random.random_bool(0.8) {
                 acknowledged = agent.acknowledged().await;
@@ -257,7 +263,13 @@ async fn facts_are_taken_of_the_own_node_only() {
     };
     let index = &operator.context.index;
     agent.send.send(facts("n1")).await.unwrap();
-    let arrived = || index.read().nodes.get("n1").is_some_and(|node| node.facts.is_some());
+    let arrived = || {
+        index
+            .read()
+            .nodes
+            .get("n1")
+            .is_some_and(|node| node.facts.is_some())
+    };
     until("the facts", arrived).await;
     agent.send.send(facts("n2")).await.unwrap();
     let ended = next(&mut agent.answers).await.unwrap_err();

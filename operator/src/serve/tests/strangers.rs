@@ -27,11 +27,20 @@ async fn every_stranger_is_refused_by_cause() {
     let ours = json!("yagura-operator");
 
     refused(&operator, "not a token", "malformed-token").await;
-    refused(&operator, &token(&json!("others"), later, ACCOUNT), "wrong-audience").await;
+    refused(
+        &operator,
+        &token(&json!("others"), later, ACCOUNT),
+        "wrong-audience",
+    )
+    .await;
     refused(&operator, &token(&ours, 1, ACCOUNT), "expired-token").await;
     let other = "system:serviceaccount:shop:default";
     refused(&operator, &token(&ours, later, other), "wrong-subject").await;
-    assert_eq!(operator.api.reviews(), 0, "what cannot be right is not asked about");
+    assert_eq!(
+        operator.api.reviews(),
+        0,
+        "what cannot be right is not asked about"
+    );
 
     // Forged: says the right things, and the API server does not know it. Asked once.
     refused(&operator, &token(&ours, later, ACCOUNT), "rejected-token").await;
