@@ -18,8 +18,8 @@ use crate::index::Index;
 use crate::metrics::Metrics;
 use crate::signals::{self, LedgerError, Placement, place};
 
-/// Records of one batch.
-const MAX_RECORDS: usize = 10_000;
+/// Records of one batch: of 16 bytes each they fill the 1 MiB that a batch may have.
+const MAX_RECORDS: usize = 65_536;
 /// Bytes of a spool's id.
 const MAX_SPOOL: usize = 64;
 /// Entries and bytes of a status.
