@@ -27,7 +27,7 @@ use crate::posture_check::Mode;
     derive = "PartialEq",
     validation = Rule::new("size(self.metadata.name) <= 63").message("a name is at most 63 characters: it becomes a label value"),
     printcolumn(name = "Version", type_ = "string", json_path = ".spec.version"),
-    printcolumn(name = "Score", type_ = "number", json_path = ".status.score", description = "Passing controls in percent of those that pass, fail or are in error"),
+    printcolumn(name = "Score", type_ = "number", json_path = ".status.score", description = "Mean of the controls' passing resources in percent, weighted by severity"),
     printcolumn(name = "Pass", type_ = "integer", json_path = ".status.controls.pass"),
     printcolumn(name = "Fail", type_ = "integer", json_path = ".status.controls.fail"),
     printcolumn(name = "Manual", type_ = "integer", json_path = ".status.controls.manual"),
@@ -128,8 +128,8 @@ pub struct PostureFrameworkStatus {
         extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"])
     )]
     pub conditions: Vec<Condition>,
-    /// Passing controls in percent of those that pass, fail or are in error, to one decimal.
-    /// Left out while there are none.
+    /// Mean of the controls' ratios of passing resources in percent, weighted by severity, to one
+    /// decimal. What is in error counts as not passing. Left out while nothing was judged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0.0, max = 100.0))]
     pub score: Option<f64>,

@@ -167,7 +167,7 @@ pub struct SecuritySignalStatus {
     /// How urgently a person should look.
     pub severity: Severity,
     /// 1 for info to 5 for critical, for sorting.
-    #[schemars(range(min = 1, max = 5))]
+    #[schemars(with = "i32", range(min = 1, max = 5))]
     pub severity_rank: u8,
     /// What of MITRE ATT&CK it shows.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -13,7 +13,7 @@ use std::io;
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::DefaultBodyLimit;
+use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
@@ -21,6 +21,7 @@ use tokio::net::TcpListener;
 use tokio::task::spawn_blocking;
 
 use crate::context::Context;
+use crate::metrics::Metrics;
 use listener::TlsListener;
 
 /// Longest request: two versions of the largest object that the API server takes (3 MiB).
@@ -51,23 +52,27 @@ pub async fn run(context: Context) -> Result<(), AdmissionError> {
         .map_err(|source| AdmissionError::Bind { address, source })?;
     let config = context.identity.server_config(&["h2", "http/1.1"]);
     let listener = TlsListener::new(socket, config);
-    axum::serve(listener, router())
+    axum::serve(listener, router(context.metrics.clone()))
         .with_graceful_shutdown(context.stop.cancelled_owned())
         .await
         .map_err(AdmissionError::Serve)
 }
 
-fn router() -> Router {
+fn router(metrics: Metrics) -> Router {
     Router::new()
         .route("/validate", post(validate))
+        .with_state(metrics)
         .layer(DefaultBodyLimit::max(MAX_BODY))
 }
 
-async fn validate(body: Bytes) -> Response {
+async fn validate(State(metrics): State<Metrics>, body: Bytes) -> Response {
     // Compiling and the object's tests take milliseconds of a processor.
     let answer = spawn_blocking(move || review::answer(&body)).await;
     match answer {
-        Ok(json) => ([(header::CONTENT_TYPE, "application/json")], json).into_response(),
+        Ok(review::Answer { allowed, json }) => {
+            metrics.reviews.inc([if allowed { "allowed" } else { "refused" }]);
+            ([(header::CONTENT_TYPE, "application/json")], json).into_response()
+        }
         Err(error) => {
             tracing::error!(%error, "a review ended abnormally");
             StatusCode::INTERNAL_SERVER_ERROR.into_response()

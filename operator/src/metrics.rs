@@ -39,6 +39,14 @@ pub struct Metrics {
     pub sent_lists: Counter,
     /// Lists that agents acknowledged.
     pub acknowledged_lists: Counter,
+    /// Writes of status subresources by result.
+    pub status_writes: CounterFamily,
+    /// What controllers could not do, by category.
+    pub controller_errors: CounterFamily,
+    /// Answers of the webhook.
+    pub reviews: CounterFamily,
+    /// Evaluations of posture.
+    pub posture_evaluations: Counter,
 }
 
 /// Why a stream is refused: label values of `yagura_operator_refused_streams_total`.
@@ -134,6 +142,26 @@ impl Metrics {
             acknowledged_lists: registry.counter(&Metric {
                 name: "yagura_operator_acknowledged_lists_total",
                 help: "Rule lists that agents acknowledged.",
+                labels: [],
+            }),
+            status_writes: registry.counters(&Metric {
+                name: "yagura_operator_status_writes_total",
+                help: "Writes of status subresources by result.",
+                labels: ["result"],
+            }),
+            controller_errors: registry.counters(&Metric {
+                name: "yagura_operator_controller_errors_total",
+                help: "What controllers could not do and try again, by category.",
+                labels: ["category"],
+            }),
+            reviews: registry.counters(&Metric {
+                name: "yagura_operator_reviews_total",
+                help: "Answers of the admission webhook.",
+                labels: ["answer"],
+            }),
+            posture_evaluations: registry.counter(&Metric {
+                name: "yagura_operator_posture_evaluations_total",
+                help: "Evaluations of posture after changes.",
                 labels: [],
             }),
         }

@@ -1,13 +1,13 @@
 //! Writes status subresources: server-side apply under one field manager, so that what others
 //! write there stays.
 
+use kube::Resource;
 use kube::api::{Api, Patch, PatchParams};
-use kube::{Client, Resource, ResourceExt as _};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::FIELD_MANAGER;
-use crate::budget::WriteBudget;
+use crate::context::Context;
 
 /// A status could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -32,12 +32,7 @@ impl StatusError {
 }
 
 /// Writes the status of the cluster-scoped object with this name.
-pub async fn write<K>(
-    client: &Client,
-    writes: &WriteBudget,
-    name: &str,
-    status: &impl Serialize,
-) -> Result<K, StatusError>
+pub async fn write<K>(context: &Context, name: &str, status: &impl Serialize) -> Result<(), StatusError>
 where
     K: Resource<DynamicType = ()> + DeserializeOwned,
 {
@@ -47,20 +42,24 @@ where
         "metadata": {"name": name},
         "status": status,
     });
-    writes.take().await;
-    let api: Api<K> = Api::all(client.clone());
+    context.writes.take().await;
+    let api: Api<K> = Api::all(context.client.clone());
     let written = api
         .patch_status(
             name,
             &PatchParams::apply(FIELD_MANAGER).force(),
             &Patch::Apply(&patch),
         )
-        .await
-        .map_err(|source| StatusError {
-            kind: K::kind(&()).into_owned(),
-            name: name.to_owned(),
-            source: Box::new(source),
-        })?;
-    tracing::debug!(kind = %K::kind(&()), name, version = written.resource_version(), "status written");
-    Ok(written)
+        .await;
+    let result = written.map(|_| ()).map_err(|source| StatusError {
+        kind: K::kind(&()).into_owned(),
+        name: name.to_owned(),
+        source: Box::new(source),
+    });
+    context.metrics.status_writes.inc([match &result {
+        Ok(()) => "written",
+        Err(error) if error.is_gone() => "gone",
+        Err(_) => "failed",
+    }]);
+    result
 }

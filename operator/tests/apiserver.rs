@@ -14,5 +14,7 @@ mod identity;
 mod leader;
 #[path = "apiserver/namespace.rs"]
 mod namespace;
+#[path = "apiserver/schemas.rs"]
+mod schemas;
 #[path = "apiserver/written.rs"]
 mod written;

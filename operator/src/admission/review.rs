@@ -19,16 +19,27 @@ const MAX_WARNING: usize = 256;
 /// Most warnings.
 const MAX_WARNINGS: usize = 16;
 
-/// The answer to a request as JSON.
-pub(super) fn answer(body: &[u8]) -> Vec<u8> {
+/// The answer to a request.
+#[derive(Debug)]
+pub(super) struct Answer {
+    /// Whether the object is let in.
+    pub(super) allowed: bool,
+    /// The `AdmissionReview`.
+    pub(super) json: Vec<u8>,
+}
+
+/// Answers a request.
+pub(super) fn answer(body: &[u8]) -> Answer {
     let review: Result<AdmissionReview<DynamicObject>, _> = serde_json::from_slice(body);
     let response = match review.map(AdmissionReview::try_into) {
         Ok(Ok(request)) => respond(&request),
         Ok(Err(error)) => AdmissionResponse::invalid(chain_of(&error)),
         Err(error) => AdmissionResponse::invalid(format!("the request is no AdmissionReview: {error}")),
     };
+    let allowed = response.allowed;
     // Strings and numbers only: this always has a form in JSON.
-    serde_json::to_vec(&response.into_review()).unwrap_or_default()
+    let json = serde_json::to_vec(&response.into_review()).unwrap_or_default();
+    Answer { allowed, json }
 }
 
 fn chain_of(error: &(dyn std::error::Error + 'static)) -> String {

@@ -22,7 +22,7 @@ fn ask(kind: &str, object: &Value, old: &Value) -> Value {
             "object": object, "oldObject": old,
         },
     });
-    let answer: Value = serde_json::from_slice(&answer(&serde_json::to_vec(&review).unwrap())).unwrap();
+    let answer: Value = serde_json::from_slice(&answer(&serde_json::to_vec(&review).unwrap()).json).unwrap();
     assert_eq!(answer["response"]["uid"], "u-1");
     answer["response"].clone()
 }
@@ -90,7 +90,7 @@ fn hostile_objects_are_refused_with_a_short_message() {
         )
         .contains("invalid type")
     );
-    let nonsense: Value = serde_json::from_slice(&answer(b"{")).unwrap();
+    let nonsense: Value = serde_json::from_slice(&answer(b"{").json).unwrap();
     assert_eq!(nonsense["response"]["allowed"], false);
 }
 

@@ -82,6 +82,7 @@ pub async fn run(context: Context, gate: Gate) {
             _ = tick.tick() => {
                 for (uid, entry) in &mut entries {
                     if let Err(error) = report(&context, uid, entry).await {
+                        context.metrics.controller_errors.inc([error.category()]);
                         tracing::warn!(rule = entry.name, category = error.category(), error = %chain(&error), "status of a rule not written");
                     }
                 }
@@ -169,9 +170,8 @@ async fn report(context: &Context, uid: &str, entry: &mut Entry) -> Result<(), R
     if next == entry.status {
         return Ok(());
     }
-    match write::<DeserializeGuard<DetectionRule>>(&context.client, &context.writes, &entry.name, &next).await
-    {
-        Ok(_) => {}
+    match write::<DeserializeGuard<DetectionRule>>(context, &entry.name, &next).await {
+        Ok(()) => {}
         // Its deletion is on the way through the watch.
         Err(error) if error.is_gone() => return Ok(()),
         Err(error) => return Err(error.into()),

@@ -121,6 +121,7 @@ fn part_of(source: &RuleSource, part: Part) -> &str {
         Part::Title => return source.signal_title(),
         Part::GroupBy(index) => source.signal.group_by.get(index),
         Part::Field(index) => source.signal.fields.get(index),
+        // Parts of checks.
         Part::AppliesWhen | Part::Pass | Part::Evidence(_) => None,
     };
     text.map_or("", String::as_str)

@@ -164,6 +164,7 @@ impl Sensors {
                 continue;
             };
             if let Err(error) = write_one(context, &name, uid, &mut self.written, started).await {
+                context.metrics.controller_errors.inc([error.category()]);
                 tracing::warn!(node = name, category = error.category(), error = %chain(&error), "NodeSensor not written");
             }
         }
@@ -200,7 +201,7 @@ async fn write_one(
         time,
     );
     if is_due(&object.written, &next, time) {
-        write::<NodeSensor>(&context.client, &context.writes, name, &next).await?;
+        write::<NodeSensor>(context, name, &next).await?;
         object.written = Written {
             status: next,
             at: Some(time),

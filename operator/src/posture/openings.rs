@@ -162,11 +162,16 @@ impl CheckOpenings {
     fn changed(&mut self) -> Vec<Opening> {
         let mut changed = Vec::new();
         for (scope, resources) in &self.scopes {
-            let told = Told {
+            let before = self.told.get(scope);
+            let mut told = Told {
                 failing: u64::try_from(resources.len()).unwrap_or(u64::MAX),
                 resources: resources.values().take(MAX_RESOURCES).cloned().collect(),
             };
-            if self.told.get(scope) != Some(&told) {
+            // A signal that is resolved still says what it was about.
+            if let (true, Some(before)) = (told.resources.is_empty(), before) {
+                told.resources.clone_from(&before.resources);
+            }
+            if before != Some(&told) {
                 changed.push(Opening {
                     scope: if scope.is_empty() {
                         Scope::Cluster

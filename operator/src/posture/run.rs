@@ -11,6 +11,8 @@ use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBind
 use kube::api::{ApiResource, DynamicObject, ListParams};
 use kube::core::DeserializeGuard;
 use kube::{Api, Client, ResourceExt as _};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use yagura_crds::posture_check::ResourceType;
@@ -256,6 +258,7 @@ impl State {
         if self.reload {
             let fresh = self.work.reload();
             if let Err(error) = list(&context.client, &mut self.work, &fresh).await {
+                context.metrics.controller_errors.inc([error.category()]);
                 tracing::warn!(category = error.category(), error = %chain(&error), "posture waits for a list");
                 // The catalog is taken over; what it lacks is listed with the next try.
                 self.work.distrust(&fresh);
@@ -270,42 +273,45 @@ impl State {
         for (check, change) in outcome.signals {
             let scope = change.scope.clone();
             if let Err(error) = context.signals.posture(change).await {
+                context.metrics.controller_errors.inc(["posture_signal"]);
                 tracing::warn!(check, category = "posture_signal", error = %chain(&error), "posture signal not stored");
                 self.work.untold(&check, &scope);
                 failed = true;
             }
         }
         for (name, status) in outcome.checks {
-            match write::<DeserializeGuard<PostureCheck>>(&context.client, &context.writes, &name, &status)
-                .await
-            {
-                Ok(_) => self.work.check_written(&name, status),
-                Err(error) if error.is_gone() => {}
-                Err(error) => {
-                    tracing::warn!(check = name, category = error.category(), error = %chain(&error), "status not written");
-                    failed = true;
-                }
+            if put::<DeserializeGuard<PostureCheck>>(context, &name, &status).await {
+                self.work.check_written(&name, status);
+            } else {
+                failed = true;
             }
         }
         for (name, status) in outcome.frameworks {
-            match write::<DeserializeGuard<PostureFramework>>(
-                &context.client,
-                &context.writes,
-                &name,
-                &status,
-            )
-            .await
-            {
-                Ok(_) => self.work.framework_written(&name, status),
-                Err(error) if error.is_gone() => {}
-                Err(error) => {
-                    tracing::warn!(framework = name, category = error.category(), error = %chain(&error), "status not written");
-                    failed = true;
-                }
+            if put::<DeserializeGuard<PostureFramework>>(context, &name, &status).await {
+                self.work.framework_written(&name, status);
+            } else {
+                failed = true;
             }
         }
+        context.metrics.posture_evaluations.inc();
         if failed {
             self.due = Some(Instant::now() + RETRY);
+        }
+    }
+}
+
+/// Writes a status; whether that is done. An object that is gone needs none.
+async fn put<K>(context: &Context, name: &str, status: &impl Serialize) -> bool
+where
+    K: kube::Resource<DynamicType = ()> + DeserializeOwned,
+{
+    match write::<K>(context, name, status).await {
+        Ok(()) => true,
+        Err(error) if error.is_gone() => true,
+        Err(error) => {
+            context.metrics.controller_errors.inc([error.category()]);
+            tracing::warn!(name, category = error.category(), error = %chain(&error), "status not written");
+            false
         }
     }
 }
@@ -353,7 +359,7 @@ async fn list(
 /// A list in pages, so that no more than one is held.
 fn pages<K>(api: Api<K>) -> impl Stream<Item = Result<Vec<K>, Box<kube::Error>>>
 where
-    K: Clone + serde::de::DeserializeOwned + std::fmt::Debug,
+    K: Clone + DeserializeOwned + std::fmt::Debug,
 {
     stream::try_unfold(Some(ListParams::default().limit(PAGE)), move |params| {
         let api = api.clone();

@@ -12,7 +12,7 @@ use yagura_event::{Known, Timestamp, Tree};
 use super::work::{Outcome, Work};
 use crate::index::Index;
 use crate::index::nodes::Call;
-use crate::signals::Scope;
+use crate::signals::{PostureChange, Scope};
 
 const PRIVILEGED: &str = r"
 apiVersion: yagura.dev/v1alpha1
@@ -68,7 +68,6 @@ spec:
 ";
 
 fn guard<T: serde::de::DeserializeOwned>(yaml: &str) -> DeserializeGuard<T> {
-    // Fixtures carry what only the API server writes (uid, generation), so they are read as plain YAML.
     let mut documents = yagura_crds::source::read("fixture.yaml", yaml);
     assert_eq!(documents.faults, []);
     let object = match documents.documents.remove(0).object {
@@ -178,9 +177,15 @@ fn the_first_evaluation_is_summed_up_and_later_failures_open_in_their_namespace(
     // Deleted, and changed to pass: both resolve.
     work.pod_gone("u4");
     apply(&mut work, &pod("u5", "shop", "cart", Some(false)));
+    let resolved = work.settle(at(5));
     assert_eq!(
-        told(&work.settle(at(5)), "not-privileged"),
+        told(&resolved, "not-privileged"),
         expect(&[("bank", 0), ("cluster", 0)])
+    );
+    let shown = |change: &PostureChange| change.resources.len();
+    assert!(
+        resolved.signals.iter().all(|(_, change)| shown(change) == 1),
+        "what it was about"
     );
     // Failing again after it passed is no baseline any more.
     apply(&mut work, &pod("u5", "shop", "cart", Some(true)));

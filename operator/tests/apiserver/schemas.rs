@@ -1,0 +1,372 @@
+//! The schemas on a real API server: what it refuses, fills in and shows.
+//!
+//! The definitions are installed under a group of their own, so that the test touches nothing that
+//! is installed.
+
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+
+use futures::FutureExt as _;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::api::{ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
+use kube::runtime::wait::{await_condition, conditions};
+use kube::{Api, Client, Error};
+use serde_json::{Value, json};
+use tokio::time::timeout;
+
+const GROUP: &str = "schema-test.yagura.dev";
+const NAMESPACE: &str = "default";
+const DEADLINE: Duration = Duration::from_mins(1);
+
+#[tokio::test]
+#[ignore = "needs an API server"]
+async fn schemas_hold_apiserver() {
+    let client = Client::try_default().await.unwrap();
+    let crds = install(&client).await;
+    let outcome = AssertUnwindSafe(async {
+        rules(&client).await;
+        checks(&client).await;
+        signals(&client).await;
+        sensors(&client).await;
+        columns(&client).await;
+    })
+    .catch_unwind()
+    .await;
+    for crd in crds {
+        Api::<CustomResourceDefinition>::all(client.clone())
+            .delete(&crd, &DeleteParams::default())
+            .await
+            .unwrap();
+    }
+    if let Err(panic) = outcome {
+        std::panic::resume_unwind(panic);
+    }
+}
+
+async fn install(client: &Client) -> Vec<String> {
+    let api: Api<CustomResourceDefinition> = Api::all(client.clone());
+    let mut names = Vec::new();
+    for mut crd in yagura_crds::all() {
+        let name = format!("{}.{GROUP}", crd.spec.names.plural);
+        crd.metadata.name = Some(name.clone());
+        GROUP.clone_into(&mut crd.spec.group);
+        // Names of a group that others use, too, would be refused as taken.
+        crd.spec.names.short_names = None;
+        crd.spec.names.categories = None;
+        api.patch(
+            &name,
+            &PatchParams::apply("schema-test").force(),
+            &Patch::Apply(&crd),
+        )
+        .await
+        .unwrap_or_else(|error| panic!("{name}: {error}"));
+        let established = await_condition(api.clone(), &name, conditions::is_crd_established());
+        timeout(DEADLINE, established).await.expect(&name).unwrap();
+        names.push(name);
+    }
+    names
+}
+
+fn api(client: &Client, kind: &str) -> Api<DynamicObject> {
+    let resource = ApiResource {
+        group: GROUP.to_owned(),
+        version: yagura_crds::VERSION.to_owned(),
+        api_version: format!("{GROUP}/{}", yagura_crds::VERSION),
+        kind: kind.to_owned(),
+        plural: format!("{}s", kind.to_lowercase()),
+    };
+    match kind {
+        "SecuritySignal" => Api::namespaced_with(client.clone(), NAMESPACE, &resource),
+        _ => Api::all_with(client.clone(), &resource),
+    }
+}
+
+fn object(kind: &str, name: &str, spec: &Value) -> DynamicObject {
+    let api_version = format!("{GROUP}/{}", yagura_crds::VERSION);
+    let whole = json!({"apiVersion": api_version, "kind": kind, "metadata": {"name": name}, "spec": spec});
+    serde_json::from_value(whole).unwrap()
+}
+
+async fn create(client: &Client, kind: &str, name: &str, spec: &Value) -> DynamicObject {
+    let created = post(client, kind, &object(kind, name, spec), "").await;
+    created.unwrap_or_else(|error| panic!("{kind} {name}: {error}"))
+}
+
+/// The API server's reason for refusing an object.
+async fn refusal(client: &Client, kind: &str, name: &str, spec: &Value) -> String {
+    match post(client, kind, &object(kind, name, spec), "&dryRun=All").await {
+        Err(Error::Api(status)) => status.message.clone(),
+        other => panic!("{kind} {name} was not refused: {other:?}"),
+    }
+}
+
+/// Creates an object; members that the schema does not have are refused rather than dropped.
+async fn post(
+    client: &Client,
+    kind: &str,
+    object: &DynamicObject,
+    options: &str,
+) -> Result<DynamicObject, Error> {
+    let path = api(client, kind).resource_url().to_owned();
+    let request = http::Request::post(format!("{path}?fieldValidation=Strict{options}"))
+        .header("Content-Type", "application/json")
+        .body(serde_json::to_vec(object).unwrap())
+        .unwrap();
+    client.request(request).await
+}
+
+fn with(mut spec: Value, changes: &Value) -> Value {
+    let members = spec.as_object_mut().unwrap();
+    for (key, value) in changes.as_object().unwrap() {
+        members.insert(key.clone(), value.clone());
+    }
+    spec
+}
+
+async fn rules(client: &Client) {
+    let good = json!({"title": "t", "severity": "high", "condition": "true"});
+    let tests = json!([{
+        "name": "n",
+        "events": [{"kind": "process.exec", "process": {"anything": [1, {"deep": null}]}}],
+        "expect": {"signals": 1},
+    }]);
+    let created = create(
+        client,
+        "DetectionRule",
+        "full",
+        &with(good.clone(), &json!({"tests": tests})),
+    )
+    .await;
+    let spec = &created.data["spec"];
+    assert_eq!(
+        (&spec["enabled"], &spec["source"]),
+        (&json!(true), &json!("workload"))
+    );
+    assert_eq!(
+        spec["tests"][0]["events"][0]["process"]["anything"][0], 1,
+        "trees of tests are kept whole"
+    );
+    let selector = |operator: &str, values: Value| json!({"where": {"podSelector": {"matchExpressions": [{"key": "k", "operator": operator, "values": values}]}}});
+    let test = json!({"name": "n", "events": [{}], "expect": {"signals": 1}});
+    let cases = [
+        (json!({"severity": "urgent"}), "spec.severity"),
+        (json!({"condition": ""}), "spec.condition"),
+        (json!({"condition": "x".repeat(65_537)}), "spec.condition"),
+        (json!({"attack": [{"tactic": "T1"}]}), "spec.attack[0].tactic"),
+        (
+            json!({"signal": {"groupBy": ["a", "a"]}}),
+            "spec.signal.groupBy[1]",
+        ),
+        (json!({"tests": [test, test]}), "spec.tests[1]"),
+        (
+            json!({"let": [{"name": "a-b", "value": "1"}]}),
+            "spec.let[0].name",
+        ),
+        (json!({"detect": {}}), "unknown field \"spec.detect\""),
+        (selector("Near", json!(["v"])), "operator"),
+        (selector("In", json!([])), "In and NotIn need values"),
+        (
+            selector("Exists", json!(["v"])),
+            "Exists and DoesNotExist take none",
+        ),
+    ];
+    for (change, expected) in cases {
+        let message = refusal(client, "DetectionRule", "bad", &with(good.clone(), &change)).await;
+        assert!(message.contains(expected), "{expected}: {message}");
+    }
+    let message = refusal(client, "DetectionRule", &"n".repeat(64), &good).await;
+    assert!(message.contains("at most 63 characters"), "{message}");
+}
+
+async fn checks(client: &Client) {
+    let good = json!({"title": "t", "severity": "low", "resource": "k8s.pod", "pass": "true"});
+    let created = create(client, "PostureCheck", "automated", &good).await;
+    assert_eq!(created.data["spec"]["mode"], "automated");
+    let manual = json!({"title": "t", "severity": "low", "resource": "k8s.pod", "mode": "manual"});
+    create(
+        client,
+        "PostureCheck",
+        "manual",
+        &with(manual.clone(), &json!({"instructions": "look"})),
+    )
+    .await;
+    let cases = [
+        (
+            json!({"title": "t", "severity": "low", "resource": "k8s.pod"}),
+            "an automated check needs pass",
+        ),
+        (manual.clone(), "a manual check needs instructions"),
+        (
+            with(manual, &json!({"instructions": "i", "pass": "true"})),
+            "a manual check has no pass",
+        ),
+        (with(good, &json!({"resource": "k8s.node"})), "spec.resource"),
+    ];
+    for (spec, expected) in cases {
+        let message = refusal(client, "PostureCheck", "bad", &spec).await;
+        assert!(message.contains(expected), "{expected}: {message}");
+    }
+    let framework = json!({"title": "t", "version": "1", "requirements": [
+        {"id": "1", "title": "t", "controls": [{"id": "1.1", "title": "t", "checks": [{"name": "automated"}]}]},
+    ]});
+    let created = create(client, "PostureFramework", "base", &framework).await;
+    assert_eq!(created.data["spec"]["signals"]["minSeverity"], "medium");
+    let message = refusal(
+        client,
+        "PostureFramework",
+        "bad",
+        &with(framework, &json!({"requirements": []})),
+    )
+    .await;
+    assert!(message.contains("spec.requirements"), "{message}");
+}
+
+async fn signals(client: &Client) {
+    let spec = json!({
+        "rule": {"kind": "DetectionRule", "name": "r", "uid": "u", "generation": 1},
+        "source": "workload", "group": {"container.id": "c"}, "opened": "2026-11-24T12:00:00Z",
+    });
+    let created = create(client, "SecuritySignal", "signal", &spec).await;
+    assert_eq!(created.data["spec"]["triage"]["state"], "open");
+    let api = api(client, "SecuritySignal");
+    let patch = |change: Value| {
+        let api = api.clone();
+        async move {
+            api.patch(
+                "signal",
+                &PatchParams::default(),
+                &Patch::Merge(json!({"spec": change})),
+            )
+            .await
+        }
+    };
+    patch(json!({"triage": {"state": "archived", "reason": "benign", "comment": "seen"}}))
+        .await
+        .unwrap();
+    for (change, part) in [
+        (json!({"rule": {"name": "other"}}), "rule"),
+        (json!({"source": "posture"}), "source"),
+        (json!({"group": {"container.id": "d"}}), "group"),
+        (json!({"group": {"more": "d"}}), "group"),
+        (json!({"opened": "2026-11-25T12:00:00Z"}), "opening"),
+    ] {
+        let error = patch(change).await.unwrap_err().to_string();
+        assert!(error.contains(part) && error.contains("never changes"), "{error}");
+    }
+    for state in [json!({"state": "done"}), json!({"reason": "bored"})] {
+        assert!(patch(json!({"triage": state})).await.is_err());
+    }
+    let status = json!({"status": {
+        "title": "t", "severity": "high", "severityRank": 4, "count": 2, "resource": "Pod/cart",
+        "firstSeen": "2026-11-24T12:00:00Z", "lastSeen": "2026-11-24T12:00:00Z",
+    }});
+    let written = api
+        .patch_status("signal", &PatchParams::default(), &Patch::Merge(&status))
+        .await
+        .unwrap();
+    assert_eq!(written.data["status"]["count"], 2);
+}
+
+async fn sensors(client: &Client) {
+    let mut sensor = object("NodeSensor", "node-1", &Value::Null);
+    sensor.data = json!({});
+    api(client, "NodeSensor")
+        .create(&PostParams::default(), &sensor)
+        .await
+        .unwrap();
+    let condition = json!({
+        "type": "Ready", "status": "True", "reason": "Connected", "message": "",
+        "lastTransitionTime": "2026-11-24T12:00:00Z", "observedGeneration": 1,
+    });
+    let status = json!({"status": {
+        "conditions": [condition], "backend": "tracing", "kernel": "6.12", "dropped": 3,
+        "policy": {"active": "abc"}, "rules": {"summary": "8/8"},
+    }});
+    let api = api(client, "NodeSensor");
+    api.patch_status("node-1", &PatchParams::default(), &Patch::Merge(&status))
+        .await
+        .unwrap();
+}
+
+/// What `kubectl get` shows.
+async fn columns(client: &Client) {
+    let cases = [
+        (
+            "detectionrules",
+            vec![
+                "Source", "Severity", "Enabled", "Accepted", "Nodes", "Open", "Last", "Age",
+            ],
+        ),
+        (
+            "posturechecks",
+            vec![
+                "Resource", "Severity", "Mode", "Accepted", "Pass", "Fail", "Error", "Age",
+            ],
+        ),
+        (
+            "postureframeworks",
+            vec![
+                "Version",
+                "Score",
+                "Pass",
+                "Fail",
+                "Manual",
+                "Error",
+                "N/A",
+                "Evaluated",
+            ],
+        ),
+        (
+            "nodesensors",
+            vec![
+                "Ready",
+                "Backend",
+                "Revision",
+                "Rules",
+                "Dropped",
+                "Last-Seen",
+                "Kernel",
+            ],
+        ),
+        (
+            "securitysignals",
+            vec![
+                "Severity", "Rule", "Resource", "Count", "State", "Last", "Title", "Age",
+            ],
+        ),
+    ];
+    for (plural, expected) in cases {
+        let table = table(client, plural).await;
+        let names: Vec<&str> = table["columnDefinitions"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|column| column["name"].as_str().unwrap())
+            .collect();
+        assert_eq!(names[0], "Name");
+        assert_eq!(names[1..], expected, "{plural}");
+    }
+    let sensor = &table(client, "nodesensors").await["rows"][0]["cells"];
+    assert_eq!(
+        sensor.as_array().unwrap()[..6],
+        json!(["node-1", "True", "tracing", "abc", "8/8", 3])
+            .as_array()
+            .unwrap()[..]
+    );
+    let signal = &table(client, "securitysignals").await["rows"][0]["cells"];
+    assert_eq!(
+        signal.as_array().unwrap()[..6],
+        json!(["signal", "high", "r", "Pod/cart", 2, "archived"])
+            .as_array()
+            .unwrap()[..]
+    );
+}
+
+async fn table(client: &Client, plural: &str) -> Value {
+    let path = format!("/apis/{GROUP}/{}/{plural}", yagura_crds::VERSION);
+    let request = http::Request::get(path)
+        .header("Accept", "application/json;as=Table;v=v1;g=meta.k8s.io")
+        .body(Vec::new())
+        .unwrap();
+    client.request(request).await.unwrap()
+}
