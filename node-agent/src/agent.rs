@@ -2,7 +2,7 @@
 //! and facts to tell.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -13,12 +13,12 @@ use yagura_proto::convert::facts_to_message;
 use yagura_proto::v1::{AgentStatus, NodeFacts, PodUpdate, RuleFailure};
 use yagura_telemetry::{Gate, chain};
 
-use crate::bpf::Sensor;
 use crate::facts::{self, HostRoot};
 use crate::metrics::Metrics;
 use crate::pods::Pods;
 use crate::policy::{Policy, snapshot};
 use crate::rules::{self, Rules};
+use crate::sight::Sight;
 use crate::status;
 use crate::uplink::Node;
 
@@ -33,8 +33,8 @@ pub struct Agent {
     pub rules: Rules,
     /// Names of pods.
     pub pods: Pods,
-    /// The sensor, as long as it runs.
-    pub sensor: Mutex<Option<Sensor>>,
+    /// What of this node can be seen.
+    pub sight: Sight,
     /// What is counted.
     pub metrics: Metrics,
     /// Where the active policy is kept.
@@ -51,7 +51,7 @@ impl Agent {
         host: Arc<Host>,
         rules: Rules,
         pods: Pods,
-        sensor: Sensor,
+        sight: Sight,
         metrics: Metrics,
         policy_file: PathBuf,
         has_policy: Gate,
@@ -60,7 +60,7 @@ impl Agent {
             host,
             rules,
             pods,
-            sensor: Mutex::new(Some(sensor)),
+            sight,
             metrics,
             policy_file,
             has_policy,
@@ -96,16 +96,11 @@ impl Agent {
     pub fn status_changed(&self) {
         self.changes.send_modify(|change| *change += 1);
     }
-
-    /// The sensor, if it still runs.
-    pub fn sensor(&self) -> MutexGuard<'_, Option<Sensor>> {
-        self.sensor.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl Node for Agent {
     fn activate(&self, policy: &Policy) -> Vec<RuleFailure> {
-        let (active, failures) = rules::compile_policy(policy);
+        let (active, failures) = rules::compile_policy(policy, &self.sight.blind());
         tracing::info!(
             revision = %policy.list.revision,
             rules = active.rules.len(),
@@ -143,16 +138,7 @@ impl Node for Agent {
     }
 
     fn status(&self) -> AgentStatus {
-        let sensor = self.sensor();
-        let hooks = sensor.as_ref().map(Sensor::hooks).unwrap_or_default();
-        let counters = sensor.as_ref().and_then(|sensor| sensor.counters().ok());
-        status::describe(
-            &self.host,
-            &self.rules.active(),
-            hooks,
-            counters.as_ref(),
-            &self.metrics,
-        )
+        status::describe(&self.host, &self.rules.active(), &self.sight, &self.metrics)
     }
 
     fn status_changes(&self) -> watch::Receiver<u64> {

@@ -1,5 +1,8 @@
 //! What the agent counts. The names are its interface to who watches it.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::bpf::CounterSnapshot;
 use crate::recorder::SHED_CAUSES;
 use yagura_telemetry::{Counter, CounterFamily, Gauge, Metric, Registry};
 
@@ -68,6 +71,11 @@ const RECORDS_ACKNOWLEDGED: Metric = Metric {
     help: "Records that the operator acknowledged as durable.",
     labels: [],
 };
+const GAP: Metric = Metric {
+    name: "yagura_agent_gap_seconds",
+    help: "How long no agent watched this node before this one started, to within ten seconds.",
+    labels: [],
+};
 const RULES_ACTIVE: Metric = Metric {
     name: "yagura_agent_rules_active",
     help: "Rules that run.",
@@ -82,6 +90,12 @@ const LINES_DROPPED: Metric<1> = Metric {
     name: "yagura_agent_output_lines_dropped_total",
     help: "Lines that standard output took too slowly, by what they were about.",
     labels: ["kind"],
+};
+
+const SENSOR: Metric<2> = Metric {
+    name: "yagura_agent_sensor_records_total",
+    help: "What became of each hit of a kernel hook, by kind. `seen` is the sum of filtered, throttled, scratch-busy, ring-full, oversized and submitted; `submitted` is received, and `received` is decoded and undecodable together.",
+    labels: ["kind", "outcome"],
 };
 
 /// Handles to everything that the agent counts. Cheap to clone.
@@ -113,10 +127,14 @@ pub struct Metrics {
     pub records_sent: Counter,
     /// Records acknowledged.
     pub records_acknowledged: Counter,
+    /// Seconds without an agent before this one.
+    pub gap: Gauge,
     /// Rules that run.
     pub rules_active: Gauge,
     /// Rules that do not.
     pub rules_failed: Gauge,
+    /// What the sensor counts.
+    pub sensor: SensorCounters,
     /// Lines not printed.
     pub lines_dropped: CounterFamily,
 }
@@ -138,8 +156,13 @@ impl Metrics {
             sessions_ended: registry.counters(&SESSIONS_ENDED),
             records_sent: registry.counter(&RECORDS_SENT),
             records_acknowledged: registry.counter(&RECORDS_ACKNOWLEDGED),
+            gap: registry.gauge(&GAP),
             rules_active: registry.gauge(&RULES_ACTIVE),
             rules_failed: registry.gauge(&RULES_FAILED),
+            sensor: SensorCounters {
+                family: registry.counters(&SENSOR),
+                last: Arc::default(),
+            },
             lines_dropped: registry.counters(&LINES_DROPPED),
         }
     }
@@ -147,5 +170,39 @@ impl Metrics {
     /// Matches given up before the spool, for whatever cause.
     pub fn shed_in_all(&self) -> u64 {
         SHED_CAUSES.iter().map(|cause| self.shed.get([cause])).sum()
+    }
+}
+
+/// The sensor's own counters, copied into metrics.
+#[derive(Clone, Debug)]
+pub struct SensorCounters {
+    family: CounterFamily<2>,
+    last: Arc<Mutex<CounterSnapshot>>,
+}
+
+impl SensorCounters {
+    /// Adds what was counted since the last time.
+    pub fn update(&self, now: CounterSnapshot) {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        for counts in &now.kinds {
+            let before = last.kind(counts.kind).copied().unwrap_or_default();
+            for (outcome, count, before) in [
+                ("missed", counts.missed, before.missed),
+                ("seen", counts.seen, before.seen),
+                ("filtered", counts.filtered, before.filtered),
+                ("throttled", counts.throttled, before.throttled),
+                ("scratch-busy", counts.scratch_busy, before.scratch_busy),
+                ("ring-full", counts.ring_full, before.ring_full),
+                ("oversized", counts.oversized, before.oversized),
+                ("submitted", counts.submitted, before.submitted),
+                ("received", counts.received, before.received),
+                ("decoded", counts.decoded, before.decoded),
+                ("undecodable", counts.undecodable, before.undecodable),
+            ] {
+                self.family
+                    .add([counts.kind, outcome], count.saturating_sub(before));
+            }
+        }
+        *last = now;
     }
 }

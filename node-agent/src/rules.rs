@@ -3,12 +3,12 @@
 mod body;
 pub mod files;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use yagura_engine::RuleSet;
-use yagura_event::Registry;
+use yagura_event::{EventKind, Registry};
 use yagura_proto::v1::{RuleBody, RuleFailure};
 use yagura_rules::{LANGUAGE_VERSION, Lists, Rule, RuleSource};
 
@@ -121,17 +121,33 @@ impl Reader {
     }
 }
 
-/// Compiles a policy. What does not compile is left out and named with the reason.
-pub fn compile_policy(policy: &Policy) -> (Active, Vec<RuleFailure>) {
+/// Compiles a policy. What does not compile is left out and named with the reason, and so is what
+/// could never match because no hook sees its events: `blind` has those kinds and why.
+pub fn compile_policy(policy: &Policy, blind: &BTreeMap<EventKind, String>) -> (Active, Vec<RuleFailure>) {
     let mut failures = policy.damaged.clone();
     let mut rules = Vec::new();
     for body in &policy.bodies {
-        match compile_body(body) {
+        match compile_body(body).and_then(|rule| can_match(rule, blind)) {
             Ok(rule) => rules.push(rule),
             Err(failure) => failures.push(failure),
         }
     }
     (Active::new(rules, policy.list.revision.clone()), failures)
+}
+
+fn can_match(rule: ActiveRule, blind: &BTreeMap<EventKind, String>) -> Result<ActiveRule, RuleFailure> {
+    let mut reasons = rule.rule.kinds.iter().map(|kind| (kind, blind.get(&kind)));
+    let Some((kind, Some(reason))) = reasons.next() else {
+        return Ok(rule);
+    };
+    if reasons.any(|(_, reason)| reason.is_none()) {
+        return Ok(rule);
+    }
+    Err(RuleFailure {
+        uid: rule.rule.uid.clone(),
+        reason: "MissingHook".to_owned(),
+        message: format!("this node cannot see {kind}: {reason}"),
+    })
 }
 
 fn compile_body(body: &RuleBody) -> Result<ActiveRule, RuleFailure> {
@@ -166,4 +182,78 @@ fn compile(source: &RuleSource, hash: String) -> Result<ActiveRule, String> {
                 .collect();
             errors.join("\n")
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use yagura_event::EventKind;
+    use yagura_proto::content::seal;
+    use yagura_proto::v1::RuleBody;
+    use yagura_rules::LANGUAGE_VERSION;
+
+    use super::compile_policy;
+    use crate::policy::Policy;
+
+    fn body(uid: &str, condition: &str) -> RuleBody {
+        RuleBody {
+            uid: uid.to_owned(),
+            name: uid.to_owned(),
+            severity: "low".to_owned(),
+            source: "workload".to_owned(),
+            title: "t".to_owned(),
+            condition: condition.to_owned(),
+            language_version: LANGUAGE_VERSION,
+            ..RuleBody::default()
+        }
+    }
+
+    #[test]
+    fn each_rule_that_cannot_run_says_why_and_the_others_run() {
+        let newer = RuleBody {
+            language_version: LANGUAGE_VERSION + 1,
+            ..body("newer", "true")
+        };
+        let bodies = [
+            body("runs", "event.kind == \"process.exec\" && process.name == \"sh\""),
+            newer,
+            body("unknown-field", "process.future == 1"),
+            body(
+                "blind",
+                "event.kind == \"process.exit\" && process.exit_code == 1",
+            ),
+            body("half-blind", "process.name == \"sh\""),
+        ];
+        let policy = Policy {
+            bodies: bodies.into_iter().map(seal).collect(),
+            ..Policy::default()
+        };
+        let blind = BTreeMap::from([(EventKind::ProcessExit, "no such tracepoint".to_owned())]);
+        let (active, failures) = compile_policy(&policy, &blind);
+        let running: Vec<&str> = active.rules.iter().map(|rule| rule.rule.uid.as_str()).collect();
+        assert_eq!(running, ["runs", "half-blind"]);
+        let failed: Vec<(&str, &str)> = failures
+            .iter()
+            .map(|failure| (failure.uid.as_str(), failure.reason.as_str()))
+            .collect();
+        assert_eq!(
+            failed,
+            [
+                ("newer", "AgentTooOld"),
+                ("unknown-field", "AgentTooOld"),
+                ("blind", "MissingHook")
+            ]
+        );
+        assert!(
+            failures[1].message.contains("unknown field process.future"),
+            "{:?}",
+            failures[1]
+        );
+        assert!(
+            failures[2].message.contains("no such tracepoint"),
+            "{:?}",
+            failures[2]
+        );
+    }
 }

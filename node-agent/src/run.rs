@@ -4,10 +4,11 @@
 mod error;
 mod watch;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::runtime::Builder;
 use tokio_util::sync::CancellationToken;
@@ -22,6 +23,7 @@ use crate::args::{KernelArgs, OutputFormat, RunArgs};
 use crate::bpf::{LoadConfig, Sensor, SensorConfig};
 use crate::enrich::Names;
 use crate::facts::HostRoot;
+use crate::heartbeat::Heartbeat;
 use crate::host::identify;
 use crate::journal::Journal;
 use crate::judge::Judge;
@@ -31,6 +33,7 @@ use crate::pods::Pods;
 use crate::policy::{Held, snapshot};
 use crate::recorder::Recorder;
 use crate::rules::{Active, Rules, compile_policy, files};
+use crate::sight::Sight;
 use crate::uplink::Uplink;
 use crate::uplink::credentials::Operator;
 pub use error::RunError;
@@ -87,8 +90,10 @@ async fn serve(args: &RunArgs) -> Result<(), RunError> {
     let events = printer.filter(|_| !args.only_signals);
     let judge = Judge::new(&rules, recorder, events, &metrics);
     let names = Arc::new(Names::default());
-    let sensor = Sensor::start(&sensor_config(&args.kernel, &host), Arc::clone(&names), judge)?;
-    sensing.open();
+    let sight = look(&args.kernel, &host, &names, judge, operator.is_some())?;
+    if sight.blind().is_empty() {
+        sensing.open();
+    }
     tracing::info!(
         node = %host.name,
         rules = rules.active().rules.len(),
@@ -100,7 +105,7 @@ async fn serve(args: &RunArgs) -> Result<(), RunError> {
         Arc::clone(&host),
         rules,
         Pods::new(names),
-        sensor,
+        sight,
         metrics.clone(),
         args.state_dir.join("policy"),
         has_policy,
@@ -109,6 +114,9 @@ async fn serve(args: &RunArgs) -> Result<(), RunError> {
     if let (Some(operator), Some(journal)) = (operator, journal.clone()) {
         let root = Arc::new(HostRoot::open(&args.kernel.host_root)?);
         tasks.spawn(until(&hang_up, Arc::clone(&agent).collect_facts(root)));
+        let heartbeat = Heartbeat::new(&args.state_dir);
+        watch::gap(heartbeat.gap(SystemTime::now()), &metrics);
+        tasks.spawn(until(&hang_up, heartbeat.run()));
         tasks.spawn(until(&hang_up, watch::spool(journal.usage(), metrics.clone())));
         let uplink = Uplink {
             operator,
@@ -123,7 +131,7 @@ async fn serve(args: &RunArgs) -> Result<(), RunError> {
 
     let ended = watch::end(args.time, &agent, &stop).await;
     // Nothing new comes, what was seen is folded and written, then it is handed over.
-    let sensor = agent.sensor().take();
+    let sensor = agent.sight.take();
     let flush = join(move || drop(sensor), recording).await;
     if let Some(journal) = journal {
         watch::handed_over(&journal, FAREWELL).await;
@@ -193,7 +201,7 @@ fn starting_rules(args: &RunArgs, host: &Host) -> Result<(Active, Held), RunErro
 fn last_policy(file: &Path, host: &Host) -> (Active, Held) {
     match snapshot::load(file) {
         Ok(Some(policy)) => {
-            let (active, failures) = compile_policy(&policy);
+            let (active, failures) = compile_policy(&policy, &BTreeMap::new());
             tracing::info!(
                 node = %host.name,
                 revision = %policy.list.revision,
@@ -242,6 +250,27 @@ fn printer(
     };
     let (printer, thread) = Printer::start(format, metrics, stop.clone()).map_err(RunError::Thread)?;
     Ok((Some(printer), Some(thread)))
+}
+
+/// Starts the sensor. An agent that has somebody to tell goes on without one, and says why.
+fn look(
+    args: &KernelArgs,
+    host: &Arc<Host>,
+    names: &Arc<Names>,
+    judge: Judge,
+    has_operator: bool,
+) -> Result<Sight, RunError> {
+    match Sensor::start(&sensor_config(args, host), Arc::clone(names), judge) {
+        Ok(sensor) => Ok(Sight::of(sensor)),
+        Err(error) if has_operator => {
+            tracing::error!(
+                error = %chain(&error),
+                "this node cannot be watched; the operator is told, and nothing is detected here"
+            );
+            Ok(Sight::none(&error))
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn sensor_config(args: &KernelArgs, host: &Arc<Host>) -> SensorConfig {

@@ -5,40 +5,32 @@ use std::collections::BTreeMap;
 use yagura_event::Host;
 use yagura_proto::v1::{AgentStatus, HookStatus};
 
-use crate::bpf::{CounterSnapshot, Hook, HookState};
+use crate::bpf::CounterSnapshot;
 use crate::metrics::Metrics;
 use crate::rules::Active;
-
-/// Characters of a hook's reason: a verifier's log is much longer, and stands in the agent's own.
-const MAX_REASON: usize = 256;
+use crate::sight::{Sight, Watched};
 
 /// Puts the status together.
-pub fn describe(
-    host: &Host,
-    active: &Active,
-    hooks: &[Hook],
-    sensor: Option<&CounterSnapshot>,
-    metrics: &Metrics,
-) -> AgentStatus {
+pub fn describe(host: &Host, active: &Active, sight: &Sight, metrics: &Metrics) -> AgentStatus {
     AgentStatus {
         agent_version: env!("CARGO_PKG_VERSION").to_owned(),
         kernel_release: host.kernel.to_string(),
         revision: active.revision.clone(),
         rules_active: u32::try_from(active.rules.len()).unwrap_or(u32::MAX),
-        hooks: hooks.iter().map(hook).collect(),
-        counters: counters(sensor, metrics),
+        hooks: sight.watched().iter().map(hook).collect(),
+        counters: counters(sight.counters().as_ref(), metrics),
     }
 }
 
-fn hook(hook: &Hook) -> HookStatus {
-    let (backend, reason) = match &hook.state {
-        HookState::Attached => ("tracepoint", hook.hook.clone()),
-        HookState::Failed(reason) => ("unavailable", reason.chars().take(MAX_REASON).collect()),
+fn hook(watched: &Watched) -> HookStatus {
+    let (backend, reason) = match &watched.hook {
+        Ok(hook) => ("tracepoint", hook),
+        Err(reason) => ("unavailable", reason),
     };
     HookStatus {
-        kind: format!("process.{}", hook.kind),
+        kind: watched.kind.to_string(),
         backend: backend.to_owned(),
-        reason,
+        reason: reason.clone(),
     }
 }
 
@@ -74,5 +66,6 @@ fn counters(sensor: Option<&CounterSnapshot>, metrics: &Metrics) -> BTreeMap<Str
     }
     put("matches.dropped.evicted", metrics.evicted.get());
     put("spool.failed", metrics.spool_failed.get().unsigned_abs());
+    put("agent.gap_seconds", metrics.gap.get().unsigned_abs());
     counters
 }

@@ -1,5 +1,10 @@
 //! The command as people type it: exit codes, and errors that say what to do.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, also in what its tests share"
+)]
+
 use std::fs;
 use std::process::{Command, Output};
 

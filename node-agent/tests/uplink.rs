@@ -1,5 +1,11 @@
 //! The connection to the operator against a real server on loopback, over real TLS.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking, also in what its tests share"
+)]
+
 mod uplink {
     pub(crate) mod node;
     pub(crate) mod operator;

@@ -11,7 +11,6 @@ use yagura_store::spool::Usage;
 
 use super::RunError;
 use crate::agent::Agent;
-use crate::bpf::Sensor;
 use crate::journal::Journal;
 use crate::metrics::Metrics;
 
@@ -59,8 +58,11 @@ async fn failure(agent: &Agent) -> RunError {
     let mut last = (0, 0);
     loop {
         ticks.tick().await;
-        if !agent.sensor().as_ref().is_some_and(Sensor::is_running) {
+        if agent.sight.is_lost() {
             return RunError::SensorStopped;
+        }
+        if let Some(counters) = agent.sight.counters() {
+            agent.metrics.sensor.update(counters);
         }
         let now = (agent.metrics.spool_failed.get(), agent.metrics.shed_in_all());
         if now != last {
@@ -90,6 +92,16 @@ pub(super) async fn handed_over(journal: &Journal, patience: Duration) {
         let left = journal.usage().borrow().records;
         tracing::info!(records = left, "the rest is reported after the next start");
     }
+}
+
+/// Says for how long nobody watched before this agent, if there was an earlier one.
+pub(super) fn gap(gap: Option<Duration>, metrics: &Metrics) {
+    let Some(gap) = gap else { return };
+    tracing::info!(
+        seconds = gap.as_secs(),
+        "an earlier agent watched until this long ago"
+    );
+    metrics.gap.set(gap.as_secs().try_into().unwrap_or(i64::MAX));
 }
 
 /// What happened in all.

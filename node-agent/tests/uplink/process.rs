@@ -14,7 +14,7 @@ use yagura_proto::v1::spool_record::Record;
 use super::operator::{Behaviour, Operator};
 
 /// Longer than starting takes on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A running agent; killed at the end of the test if it still runs.
 struct Process {
@@ -165,6 +165,41 @@ fn policy() -> Behaviour {
     }
 }
 
+/// An agent that reports to `operator`, with everything of its own in `folder`.
+fn reporting_to(operator: &Operator, folder: &Path, more: &[&str]) -> Process {
+    let (trust, token) = (folder.join("ca.crt"), folder.join("token"));
+    fs::write(&trust, operator.certificate()).unwrap();
+    fs::write(&token, "token").unwrap();
+    let (url, state) = (operator.url(), folder.join("state"));
+    let args = [
+        "--operator",
+        &url,
+        "--tls-server-name=operator.test",
+        "--ca",
+        trust.to_str().unwrap(),
+        "--token-file",
+        token.to_str().unwrap(),
+        "--state-dir",
+        state.to_str().unwrap(),
+    ];
+    Process::start(&[&args, more].concat())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_cannot_be_watched_says_why_to_the_operator() {
+    let operator = Operator::start(policy()).await;
+    let folder = tempfile::tempdir().unwrap();
+    let broken = folder.path().join("btf");
+    fs::write(&broken, [0x9f, 0xeb, 1, 0, 24]).unwrap();
+    let agent = reporting_to(&operator, folder.path(), &["--btf", broken.to_str().unwrap()]);
+    agent.logged("this node cannot be watched");
+    let ack = tokio::time::timeout(PATIENCE, operator.policy_ack())
+        .await
+        .unwrap();
+    assert_eq!(ack.failures[0].reason, "MissingHook");
+    assert!(ack.failures[0].message.contains("types"), "{:?}", ack.failures[0]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "loads programs into the running kernel: needs root"]
 async fn a_killed_agent_reports_what_it_had_seen_exactly_once_root() {
@@ -176,23 +211,7 @@ async fn a_killed_agent_reports_what_it_had_seen_exactly_once_root() {
     .await;
     let folder = tempfile::tempdir().unwrap();
     let marker = program(folder.path(), "ygkilled");
-    let token = folder.path().join("token");
-    fs::write(&token, "token").unwrap();
-    let start = |operator: &Operator| {
-        let trust = folder.path().join("ca.crt");
-        fs::write(&trust, operator.certificate()).unwrap();
-        Process::start(&[
-            "--operator",
-            &operator.url(),
-            "--tls-server-name=operator.test",
-            "--ca",
-            trust.to_str().unwrap(),
-            "--token-file",
-            token.to_str().unwrap(),
-            "--state-dir",
-            folder.path().join("state").to_str().unwrap(),
-        ])
-    };
+    let start = |operator: &Operator| reporting_to(operator, folder.path(), &[]);
     let agent = start(&deaf);
     tokio::time::timeout(PATIENCE, deaf.policy_ack())
         .await
