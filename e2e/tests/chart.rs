@@ -153,7 +153,13 @@ fn the_agent_has_single_capabilities_and_the_node_read_only() {
     let folders: BTreeSet<&str> = list(&pod(agent)["volumes"])
         .filter_map(|volume| volume["hostPath"]["path"].as_str())
         .collect();
-    let expected = ["/etc", "/proc", "/var/lib/yagura", "/var/log/containers", "/var/log/pods"];
+    let expected = [
+        "/etc",
+        "/proc",
+        "/var/lib/yagura",
+        "/var/log/containers",
+        "/var/log/pods",
+    ];
     assert_eq!(folders, expected.into());
 }
 
@@ -258,6 +264,11 @@ fn what_the_operator_fills_in_is_left_to_it() {
     assert!(find(&objects, "ConfigMap", "yagura-trust-bundle")["data"].is_null());
     let secret = find(&objects, "Secret", "yagura-ca");
     assert!(secret["data"].is_null() && secret["stringData"].is_null());
+    // An agent does not start before there is something to trust.
+    let volumes = &pod(find(&objects, "DaemonSet", "yagura-agent"))["volumes"];
+    let trust = list(volumes).find(|volume| volume["configMap"]["name"] == "yagura-trust-bundle");
+    let keys = &trust.unwrap()["configMap"]["items"];
+    assert_eq!(*keys, json!([{"key": "ca.crt", "path": "ca.crt"}]));
     let webhooks = &find(&objects, "ValidatingWebhookConfiguration", "yagura")["webhooks"];
     assert!(list(webhooks).count() > 0);
     for webhook in list(webhooks) {
