@@ -24,7 +24,8 @@ fn bytes_of_the_first_protocol_still_mean_the_same() {
     };
     assert_eq!(hello, expected);
 
-    let record = b"\x08\x07\x12\x14\x0a\x01u\x22\x01t\x28\x03\x30\x01\x38\x02\x42\x06\x08\x05\x12\x02\x08\x01";
+    let record =
+        b"\x08\x07\x12\x14\x0a\x01u\x22\x01t\x28\x03\x30\x01\x38\x02\x42\x06\x08\x05\x12\x02\x08\x01";
     let record = SpoolRecord::decode(&record[..]).unwrap();
     let Some(Record::Fold(fold)) = record.record else {
         panic!("no fold");
