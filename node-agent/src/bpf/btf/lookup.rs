@@ -48,7 +48,7 @@ impl Btf<'_> {
         let found = self.named(enumeration, &[kind::ENUM])?;
         (0..found.count).find_map(|index| {
             let at = found.at + Type::FIXED + index * 8;
-            (self.string(self.word(at)?)? == name.as_bytes()).then(|| self.word(at + 4))?
+            self.is_named(self.word(at)?, name.as_bytes()).then(|| self.word(at + 4))?
         })
     }
 
@@ -75,7 +75,7 @@ impl Btf<'_> {
         self.types
             .iter()
             .filter_map(|at| self.type_at(usize::try_from(*at).ok()?))
-            .find(|found| kinds.contains(&found.kind) && self.string(found.name) == Some(name.as_bytes()))
+            .find(|found| kinds.contains(&found.kind) && self.is_named(found.name, name.as_bytes()))
             .or_else(|| self.base?.named(name, kinds))
     }
 

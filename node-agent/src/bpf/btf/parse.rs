@@ -127,6 +127,19 @@ impl<'base> Btf<'base> {
         text.get(..end)
     }
 
+    /// Whether the string at `offset` is `name`.
+    pub(super) fn is_named(&self, offset: u32, name: &[u8]) -> bool {
+        let below = self.base.map_or(0, Btf::string_end);
+        if offset < below {
+            return self.base.is_some_and(|base| base.is_named(offset, name));
+        }
+        usize::try_from(offset - below)
+            .ok()
+            .and_then(|start| self.bytes.get(self.strings.clone())?.get(start..))
+            .and_then(|text| text.strip_prefix(name))
+            .is_some_and(|rest| rest.first() == Some(&0))
+    }
+
     fn string_end(&self) -> u32 {
         let own = u32::try_from(self.strings.len()).unwrap_or(u32::MAX);
         self.base.map_or(0, Btf::string_end).saturating_add(own)
