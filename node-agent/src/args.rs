@@ -19,6 +19,8 @@ Examples:
     yagura-agent run --rules content/detections
   The same for half a minute, signals only, as JSON Lines:
     yagura-agent run --rules rule.yaml --only-signals --output json --for 30s
+  Say what works on this machine:
+    yagura-agent check
   As the agent of a Kubernetes node:
     yagura-agent run --operator https://yagura-operator.yagura-system:8443 \\
       --ca /etc/yagura/trust --token-file /var/run/yagura/token --state-dir /var/lib/yagura
@@ -47,6 +49,8 @@ pub struct Cli {
 pub enum Command {
     /// Detect: alone with rules from files, or as the agent of a node with rules from the operator.
     Run(Box<RunArgs>),
+    /// Say what would run on this machine and what would not, and why. Tries the hooks.
+    Check(CheckArgs),
     /// Print the completion script of a shell.
     Completion {
         /// The shell.
@@ -63,6 +67,17 @@ pub struct KernelArgs {
     /// Where the host's root folder is, when the agent runs in a container.
     #[arg(long, value_name = "DIR", default_value = "/")]
     pub host_root: PathBuf,
+}
+
+/// Arguments of `check`.
+#[derive(Clone, Debug, Args)]
+pub struct CheckArgs {
+    /// How to reach the kernel and the host.
+    #[command(flatten)]
+    pub kernel: KernelArgs,
+    /// How to print the result.
+    #[arg(long, value_enum, default_value_t)]
+    pub output: OutputFormat,
 }
 
 /// Arguments of `run`.

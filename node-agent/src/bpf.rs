@@ -140,6 +140,7 @@ impl Sensor {
             names,
         );
         enricher.seed();
+        release_memory();
         let shared = Arc::new(Shared {
             stop: AtomicBool::new(false),
             reader: counters::ReaderCounts::default(),
@@ -200,6 +201,15 @@ impl Sensor {
             }
         }
     }
+}
+
+/// Gives back to the system what the start needed for a moment: the kernel's types, several times
+/// what the agent needs afterwards.
+fn release_memory() {
+    #[cfg(target_env = "gnu")]
+    #[expect(unsafe_code, reason = "the C library offers it no other way")]
+    // SAFETY: the function has no precondition and may run beside any other thread.
+    let _released = unsafe { libc::malloc_trim(0) };
 }
 
 impl Drop for Sensor {

@@ -10,6 +10,7 @@
 pub mod agent;
 pub mod args;
 pub mod bpf;
+pub mod check;
 pub mod decode;
 pub mod enrich;
 pub mod facts;
@@ -21,6 +22,7 @@ pub mod metrics;
 pub mod output;
 pub mod pods;
 pub mod policy;
+pub mod preflight;
 pub mod recorder;
 pub mod rules;
 pub mod run;

@@ -2,10 +2,12 @@
 
 use std::io::{self, Write};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::{CommandFactory, Parser};
 use yagura_node_agent::args::{Cli, Command};
-use yagura_node_agent::run;
+use yagura_node_agent::preflight::{self, Verdict};
+use yagura_node_agent::{check, run};
 use yagura_telemetry::{chain, logging};
 
 fn main() -> ExitCode {
@@ -18,6 +20,15 @@ fn main() -> ExitCode {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => fail(&error, error.exit_code()),
         },
+        Command::Check(args) => {
+            let report = preflight::check(&run::sensor_config(&args.kernel, &Arc::default()));
+            let works = report.verdict() != Verdict::Blocking;
+            match check::write(&report, args.output, &mut io::stdout().lock()) {
+                Ok(()) if works => ExitCode::SUCCESS,
+                Ok(()) => ExitCode::from(1),
+                Err(error) => fail(&error, ExitCode::from(1)),
+            }
+        }
         Command::Completion { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(*shell, &mut Cli::command(), "yagura-agent", &mut script);

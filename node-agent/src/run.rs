@@ -273,7 +273,8 @@ fn look(
     }
 }
 
-fn sensor_config(args: &KernelArgs, host: &Arc<Host>) -> SensorConfig {
+/// The sensor's part of the command line.
+pub fn sensor_config(args: &KernelArgs, host: &Arc<Host>) -> SensorConfig {
     let mut load = LoadConfig::default();
     if let Some(btf) = &args.btf {
         load.btf.clone_from(btf);

@@ -175,7 +175,7 @@ pub(super) fn load(config: &LoadConfig, hierarchy: &Hierarchy) -> Result<(Loaded
                     programs.insert(number, descriptor);
                     HookState::Attached
                 }
-                Err(error) => HookState::Failed(chain(&error)),
+                Err(error) => HookState::Failed(yagura_telemetry::chain(&error).to_string()),
             };
             Hook {
                 kind: name_of(number),
@@ -311,18 +311,6 @@ fn first_failure(hooks: &[Hook]) -> String {
             HookState::Attached => None,
         })
         .unwrap_or_default()
-}
-
-/// An error with its causes, each once.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }
 
 /// Whether this agent was built with its kernel programs.

@@ -48,7 +48,8 @@ impl Btf<'_> {
         let found = self.named(enumeration, &[kind::ENUM])?;
         (0..found.count).find_map(|index| {
             let at = found.at + Type::FIXED + index * 8;
-            self.is_named(self.word(at)?, name.as_bytes()).then(|| self.word(at + 4))?
+            self.is_named(self.word(at)?, name.as_bytes())
+                .then(|| self.word(at + 4))?
         })
     }
 
