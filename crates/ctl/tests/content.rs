@@ -1,4 +1,5 @@
-//! What ships is right: it compiles without a doubt, passes its tests, and is proven both ways.
+//! What ships is right: it compiles without a doubt, passes its tests, and is proven both ways. So is what the
+//! documentation shows.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests are as blunt as tests")]
 
@@ -131,4 +132,22 @@ fn every_check_explains_itself_is_proven_both_ways_and_belongs_to_a_framework() 
     }
     assert_eq!(checks.len(), 12);
     assert_eq!(used, checks);
+}
+
+#[test]
+fn the_rule_in_the_documentation_is_right_and_proven_both_ways() {
+    let path = root().join("../docs/how-to/write-a-rule.md");
+    let page = std::fs::read_to_string(path).unwrap();
+    let block = page
+        .split("```yaml\n")
+        .nth(1)
+        .and_then(|rest| rest.split("```").next());
+    let sources = [Source {
+        name: "write-a-rule.md".to_owned(),
+        text: block.unwrap().to_owned(),
+    }];
+    assert_eq!(lint::check(&sources).findings, []);
+    let report = test::run(&sources);
+    assert!(report.passed(), "{report:?}");
+    assert_eq!(report.objects[0].tests.len(), 2);
 }
