@@ -89,6 +89,7 @@ impl Recorder {
             metrics: metrics.clone(),
             lost: Arc::clone(&lost),
             start: Instant::now(),
+            flushed: Instant::now(),
         };
         let thread = thread::Builder::new()
             .name("recorder".to_owned())
@@ -125,6 +126,8 @@ struct Worker {
     lost: Arc<AtomicU64>,
     /// Folding needs a clock that nobody sets.
     start: Instant,
+    /// When folds were last looked at.
+    flushed: Instant,
 }
 
 impl Worker {
@@ -143,9 +146,7 @@ impl Worker {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
-            for fold in self.folder.flush(self.now()) {
-                self.keep(fold, 0);
-            }
+            self.flush();
             self.write();
         }
         for fold in self.folder.drain() {
@@ -154,6 +155,17 @@ impl Worker {
         self.write();
         if let Some(writer) = &mut self.writer {
             writer.finish(Instant::now());
+        }
+    }
+
+    /// Looks at every group, and so not at every match.
+    fn flush(&mut self) {
+        if self.flushed.elapsed() < FLUSH {
+            return;
+        }
+        self.flushed = Instant::now();
+        for fold in self.folder.flush(self.now()) {
+            self.keep(fold, 0);
         }
     }
 

@@ -35,6 +35,9 @@ const MAX_MESSAGE_BYTES: usize = 4 << 20;
 /// How long after the end of one stream the other may still tell the reason.
 const REFUSAL_WAIT: Duration = Duration::from_secs(1);
 
+/// Longest wait for a token or certificate that is not there yet.
+const CREDENTIAL_WAIT: Duration = Duration::from_secs(2);
+
 /// What the connection needs of the rest of the agent.
 pub trait Node: Send + Sync + 'static {
     /// Compiles and runs `policy` from now on. Returns the rules of it that do not run here.
@@ -130,6 +133,8 @@ impl<N: Node> Uplink<N> {
             }
             let wait = match &error {
                 SessionError::Refused { .. } => Backoff::after_refusal(),
+                // Looking at a file again costs nobody anything.
+                SessionError::Credentials(_) => backoff.after_failure().min(CREDENTIAL_WAIT),
                 _ => backoff.after_failure(),
             };
             self.metrics.sessions_ended.inc([cause(&error)]);
