@@ -138,7 +138,8 @@ fn the_agent_has_single_capabilities_and_the_node_read_only() {
         context["capabilities"],
         json!({"drop": ["ALL"], "add": ["BPF", "PERFMON", "SYS_PTRACE", "DAC_READ_SEARCH"]})
     );
-    assert!(container["ports"].is_null(), "an agent listens nowhere");
+    assert!(container["ports"].is_null());
+    assert_eq!(option(agent, "metrics-address"), "127.0.0.1:8080");
 
     let of_the_node: BTreeSet<&str> = list(&pod(agent)["volumes"])
         .filter(|volume| volume["hostPath"].is_object())
@@ -174,6 +175,19 @@ fn privileges_beyond_that_take_a_value() {
     let objects = render(&["agent.privileged=true"]);
     let context = &only_container(find(&objects, "DaemonSet", "yagura-agent"))["securityContext"];
     assert_eq!(context["privileged"], true);
+}
+
+#[test]
+fn the_network_reaches_an_agent_only_when_its_metrics_are_asked_for() {
+    let objects = render(&["agent.metrics.enabled=true", "agent.metrics.port=9999"]);
+    let agent = find(&objects, "DaemonSet", "yagura-agent");
+    assert_eq!(option(agent, "metrics-address"), "[::]:9999");
+    let container = only_container(agent);
+    assert_eq!(
+        container["ports"],
+        json!([{"name": "metrics", "containerPort": 9999, "protocol": "TCP"}])
+    );
+    assert_eq!(container["readinessProbe"]["httpGet"]["port"], "metrics");
 }
 
 #[test]
