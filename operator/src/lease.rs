@@ -177,9 +177,21 @@ impl Held {
         Ok(())
     }
 
-    /// Writes `spec` unless somebody else holds the lease: then says who.
+    /// Writes `spec` unless somebody else holds the lease: then says who. A lease that somebody
+    /// deleted is made again.
     async fn write(&self, mut spec: LeaseSpec) -> Result<Option<String>, kube::Error> {
-        let mut lease = call(self.leases.get(&self.name)).await?;
+        let params = PostParams::default();
+        let Some(mut lease) = call(self.leases.get_opt(&self.name)).await? else {
+            let lease = LeaseObject {
+                metadata: ObjectMeta {
+                    name: Some(self.name.clone()),
+                    ..ObjectMeta::default()
+                },
+                spec: Some(spec),
+            };
+            call(self.leases.create(&params, &lease)).await?;
+            return Ok(None);
+        };
         let before = lease.spec.take().unwrap_or_default();
         match before.holder_identity {
             Some(holder) if holder == self.identity => {}
@@ -187,7 +199,7 @@ impl Held {
         }
         spec.acquire_time = before.acquire_time;
         lease.spec = Some(spec);
-        call(self.leases.replace(&self.name, &PostParams::default(), &lease)).await?;
+        call(self.leases.replace(&self.name, &params, &lease)).await?;
         Ok(None)
     }
 }

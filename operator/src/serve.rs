@@ -27,7 +27,7 @@ use yagura_telemetry::Gate;
 use crate::context::Context;
 use crate::index::nodes::Call;
 use auth::{Agent, Authenticator};
-use connection::Peer;
+use connection::{Bounds, Peer};
 use session::OpenSession;
 
 /// Bytes of one message of an agent: a batch of at most 1 MiB with room to spare.
@@ -62,6 +62,7 @@ pub struct AgentServer {
     context: Context,
     listener: TcpListener,
     gate: Gate,
+    bounds: Bounds,
 }
 
 impl AgentServer {
@@ -76,6 +77,7 @@ impl AgentServer {
             context,
             listener,
             gate,
+            bounds: Bounds::default(),
         })
     }
 
@@ -91,6 +93,7 @@ impl AgentServer {
             context,
             listener,
             gate,
+            bounds,
         } = self;
         let stop = context.stop.clone();
         tokio::select! {
@@ -114,7 +117,7 @@ impl AgentServer {
             .http2_max_header_list_size(64 * 1_024)
             .add_service(service)
             .serve_with_incoming_shutdown(
-                connection::incoming(&context, listener),
+                connection::incoming(&context, listener, bounds),
                 stop.clone().cancelled_owned(),
             );
         gate.open();

@@ -22,13 +22,28 @@ use tracing::debug;
 use crate::context::Context;
 use crate::metrics::Metrics;
 
-/// Connections without an authenticated call at a time: a rollout of a thousand agents comes
-/// through in seconds, and a flood holds no more memory than this.
-const MAX_UNAUTHENTICATED: usize = 256;
-/// Time for the TLS handshake.
-const HANDSHAKE: Duration = Duration::from_secs(5);
-/// Time from the handshake to the first authenticated call.
-const AUTHENTICATION: Duration = Duration::from_secs(15);
+/// What strangers may use.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds {
+    /// Connections without an authenticated call at a time.
+    pub(super) strangers: usize,
+    /// Time for the TLS handshake.
+    pub(super) handshake: Duration,
+    /// Time from the handshake to the first authenticated call.
+    pub(super) authentication: Duration,
+}
+
+impl Default for Bounds {
+    /// A rollout of a thousand agents comes through in seconds, and a flood holds little memory.
+    fn default() -> Self {
+        Self {
+            strangers: 256,
+            handshake: Duration::from_secs(5),
+            authentication: Duration::from_secs(15),
+        }
+    }
+}
+
 /// Pause after the system refuses to accept, for example for want of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -103,6 +118,7 @@ impl AsyncWrite for Connection {
 pub(super) fn incoming(
     context: &Context,
     listener: TcpListener,
+    bounds: Bounds,
 ) -> impl Stream<Item = io::Result<Connection>> + use<> {
     let (ready, connections) = mpsc::channel(16);
     let acceptor = TlsAcceptor::from(context.identity.server_config(&["h2"]));
@@ -111,7 +127,7 @@ pub(super) fn incoming(
     tokio::spawn(async move {
         tokio::select! {
             () = stop.cancelled() => {}
-            () = accept(listener, acceptor, metrics, ready) => {}
+            () = accept(listener, acceptor, metrics, ready, bounds) => {}
         }
     });
     ReceiverStream::new(connections)
@@ -122,8 +138,9 @@ async fn accept(
     acceptor: TlsAcceptor,
     metrics: Metrics,
     ready: mpsc::Sender<io::Result<Connection>>,
+    bounds: Bounds,
 ) {
-    let strangers = Arc::new(Semaphore::new(MAX_UNAUTHENTICATED));
+    let strangers = Arc::new(Semaphore::new(bounds.strangers));
     let mut handshakes = JoinSet::new();
     loop {
         while handshakes.try_join_next().is_some() {}
@@ -143,7 +160,7 @@ async fn accept(
         let (acceptor, metrics, ready) = (acceptor.clone(), metrics.clone(), ready.clone());
         handshakes.spawn(async move {
             stream.set_nodelay(true).ok();
-            match timeout(HANDSHAKE, acceptor.accept(stream)).await {
+            match timeout(bounds.handshake, acceptor.accept(stream)).await {
                 Ok(Ok(stream)) => {
                     metrics.open_connections.add(1);
                     let connection = Connection {
@@ -152,7 +169,7 @@ async fn accept(
                             authenticated: AtomicBool::new(false),
                             permit: Mutex::new(Some(permit)),
                         }),
-                        deadline: Box::pin(sleep(AUTHENTICATION)),
+                        deadline: Box::pin(sleep(bounds.authentication)),
                         metrics,
                     };
                     // The receiver is gone only when the server ends.

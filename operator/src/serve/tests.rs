@@ -29,6 +29,7 @@ use yagura_store::signals::{Limits, SignalStore};
 use yagura_telemetry::{Readiness, Registry};
 
 use super::claims::tests::token;
+use super::connection::Bounds;
 use super::{AgentServer, ServeError};
 use crate::args::Args;
 use crate::budget::WriteBudget;
@@ -64,6 +65,10 @@ impl Operator {
     }
 
     async fn start_with(store: SignalStore, api: ApiServer) -> Self {
+        Self::start_bounded(store, api, Bounds::default()).await
+    }
+
+    async fn start_bounded(store: SignalStore, api: ApiServer, bounds: Bounds) -> Self {
         let args = [
             "x",
             "--namespace",
@@ -89,7 +94,8 @@ impl Operator {
             args: Arc::new(args),
             metrics,
         };
-        let server = AgentServer::bind(context.clone()).await.unwrap();
+        let mut server = AgentServer::bind(context.clone()).await.unwrap();
+        server.bounds = bounds;
         let address = server.address().unwrap();
         let operator = Self {
             server: tokio::spawn(server.serve()),

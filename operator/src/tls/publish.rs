@@ -60,7 +60,7 @@ async fn read_or_make(client: &Client, args: &Args, now: &Zoned) -> Result<Autho
         .patch(&args.ca_secret, &params(), &Patch::Apply(&data))
         .await
         .map_err(api_error("write", &object))?;
-    info!(secret = %object, "made a certificate authority");
+    info!(secret = args.ca_secret, "made a certificate authority");
     Ok(authority)
 }
 

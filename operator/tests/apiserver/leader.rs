@@ -2,8 +2,9 @@
 
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::Api;
-use kube::api::{Patch, PatchParams};
+use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::json;
+use tokio::time::{Duration, sleep};
 use tokio_util::sync::CancellationToken;
 use yagura_operator::lease::{LeaseError, acquire};
 
@@ -29,7 +30,13 @@ async fn the_lease_passes_on_and_its_loss_ends_the_holder_apiserver() {
         assert_eq!(second.epoch(), 1);
         assert_eq!(holder().await.as_deref(), Some("second"));
 
+        // A lease that somebody deletes is made again by its holder.
+        leases.delete("lease", &DeleteParams::default()).await.unwrap();
         let robbed = tokio::spawn(second.hold(std::future::pending()));
+        while leases.get_opt("lease").await.unwrap().is_none() {
+            sleep(Duration::from_millis(20)).await;
+        }
+        assert_eq!(holder().await.as_deref(), Some("second"));
         let stolen = json!({"spec": {"holderIdentity": "thief"}});
         leases
             .patch("lease", &PatchParams::default(), &Patch::Merge(&stolen))

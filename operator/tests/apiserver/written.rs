@@ -1,11 +1,9 @@
-//! Signals as a real API server takes them: with hostile content, and in the namespace that has
-//! room for them.
+//! Signals as a real API server takes them: with hostile content, and when their namespace is gone.
 
 use std::sync::Arc;
 
 use clap::Parser;
 use jiff::Zoned;
-use k8s_openapi::api::core::v1::ResourceQuota;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::runtime::conditions::is_crd_established;
@@ -30,7 +28,7 @@ use yagura_proto::v1::RuleBody;
 use yagura_store::signals::{Entry, Incoming, Limits, SignalStore};
 use yagura_telemetry::{Readiness, Registry};
 
-use crate::namespace::{SOON, create, with_namespace};
+use crate::namespace::{SOON, with_namespace};
 
 fn context(client: &Client, home: &str) -> Context {
     let args = Args::parse_from(["x", "--namespace", home, "--pod-name", "op"]);
@@ -234,46 +232,21 @@ async fn hostile_content_is_taken_counted_on_and_triaged_apiserver() {
 
 #[tokio::test]
 #[ignore = "needs a cluster; cargo xtask test runs it"]
-async fn a_full_namespace_sends_its_signals_to_the_operators_apiserver() {
+async fn a_signal_whose_namespace_is_gone_goes_to_the_operators_apiserver() {
     with_signals(|client, namespace| async move {
-        let quota = json!({
-            "metadata": {"name": "none"},
-            "spec": {"hard": {"count/securitysignals.yagura.dev": "0"}},
-        });
-        create::<ResourceQuota>(&client, &namespace, quota).await;
-        let quotas: Api<ResourceQuota> = Api::namespaced(client.clone(), &namespace);
-        while quotas
-            .get("none")
-            .await
-            .unwrap()
-            .status
-            .and_then(|s| s.hard)
-            .is_none()
-        {
-            sleep(Duration::from_millis(50)).await;
-        }
-        // The operator's namespace here is the one that every cluster has.
-        let context = context(&client, "default");
+        let context = context(&client, &namespace);
         let writer = tokio::spawn(signals::write(context.clone()));
-        let records = hostile(&context, &namespace, &namespace);
+        let gone = format!("{namespace}-gone");
+        let records = hostile(&context, &gone, "test-rule");
         context
             .signals
             .apply("spool".into(), "n1".into(), records)
             .await
             .unwrap();
-        let api: Api<SecuritySignal> = Api::namespaced(client.clone(), "default");
-        let mine = ListParams::default().labels(&format!("yagura.dev/rule={namespace}"));
-        let signal = loop {
-            match api.list(&mine).await.unwrap().items.pop() {
-                Some(signal) if signal.status.is_some() => break signal,
-                _ => sleep(Duration::from_millis(50)).await,
-            }
-        };
+        let signal = the_signal(&client, &namespace).await;
         context.stop.cancel();
         writer.await.unwrap().unwrap();
-        let name = signal.metadata.name.unwrap();
-        api.delete(&name, &DeleteParams::default()).await.unwrap();
-        assert_eq!(signal.status.unwrap().origin_namespace, Some(namespace));
+        assert_eq!(signal.status.unwrap().origin_namespace, Some(gone));
     })
     .await;
 }

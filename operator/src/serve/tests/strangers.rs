@@ -1,10 +1,18 @@
 //! Who is no agent of this cluster is refused, and counted by what was wrong.
 
+use std::time::Duration;
+
 use serde_json::json;
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
 use tonic::{Code, Request};
 
 use super::super::claims::tests::token;
-use super::{ACCOUNT, Operator, hello};
+use super::super::connection::Bounds;
+use super::api_server::ApiServer;
+use super::{ACCOUNT, Operator, SOON, hello, until};
+use yagura_store::signals::{Limits, SignalStore};
 
 async fn refused(operator: &Operator, token: &str, cause: &'static str) {
     let before = operator.context.metrics.refused_streams.get([cause]);
@@ -85,5 +93,45 @@ async fn a_token_that_cannot_be_reviewed_now_may_come_again() {
     assert_eq!(status.code(), Code::Unavailable);
     operator.api.fail_reviews(false);
     assert!(operator.report(&token).await.is_ok());
+    operator.stop().await;
+}
+
+#[tokio::test]
+async fn a_connection_that_proves_nothing_is_closed_and_they_are_few() {
+    let bounds = Bounds {
+        strangers: 2,
+        handshake: Duration::from_secs(1),
+        authentication: Duration::from_millis(300),
+    };
+    let store = SignalStore::in_memory(Limits::default()).unwrap();
+    let operator = Operator::start_bounded(store, ApiServer::start().await, bounds).await;
+    let metrics = &operator.context.metrics;
+
+    // One that never speaks, one that only shakes hands, and one too many.
+    let mut silent = TcpStream::connect(operator.address).await.unwrap();
+    let idle = operator.connect().await;
+    until("the handshake", || metrics.open_connections.get() == 1).await;
+    let mut surplus = TcpStream::connect(operator.address).await.unwrap();
+    let closed = |result: std::io::Result<usize>| result.map_or(true, |read| read == 0);
+    let mut byte = [0];
+    assert!(closed(timeout(SOON, surplus.read(&mut byte)).await.unwrap()));
+    assert!(closed(timeout(SOON, silent.read(&mut byte)).await.unwrap()));
+    until("the end of the idle one", || metrics.open_connections.get() == 0).await;
+    for cause in ["too-many", "handshake-timeout", "not-authenticated"] {
+        until(cause, || metrics.dropped_connections.get([cause]) == 1).await;
+    }
+    drop(idle);
+
+    // Room again, and an agent that proves itself stays beyond the time of strangers.
+    let mut agent = operator
+        .subscribe(&operator.token_of("n1"), hello("n1"))
+        .await
+        .unwrap();
+    tokio::time::timeout(bounds.authentication * 2, async {
+        while agent.answers.message().await.unwrap().is_some() {}
+    })
+    .await
+    .expect_err("the stream stays open");
+    drop(agent);
     operator.stop().await;
 }
