@@ -49,121 +49,153 @@ pub struct Metrics {
     pub posture_evaluations: Counter,
 }
 
-/// Why a stream is refused: label values of `yagura_operator_refused_streams_total`.
-pub const REFUSED_STREAMS: &Metric<1> = &Metric {
-    name: "yagura_operator_refused_streams_total",
-    help: "Calls of agents refused before a message was read, by cause.",
-    labels: ["cause"],
-};
-
 impl Metrics {
     /// Registers every metric.
+    #[expect(clippy::too_many_lines, reason = "one declaration for each metric, in one place")]
     pub fn new(registry: &mut Registry) -> Self {
         Self {
-            refused_streams: registry.counters(REFUSED_STREAMS),
-            refused_records: registry.counters(&Metric {
-                name: "yagura_operator_refused_records_total",
-                help: "Records of agents that were not believed, by cause; each still moves its spool's watermark.",
-                labels: ["cause"],
-            }),
-            stored_records: registry.counter(&Metric {
-                name: "yagura_operator_stored_records_total",
-                help: "Records of agents that became durable.",
-                labels: [],
-            }),
-            repeated_records: registry.counter(&Metric {
-                name: "yagura_operator_repeated_records_total",
-                help: "Records that had become durable before and were acknowledged again.",
-                labels: [],
-            }),
-            stored_matches: registry.counter(&Metric {
-                name: "yagura_operator_stored_matches_total",
-                help: "Matches of rules in the records that became durable.",
-                labels: [],
-            }),
-            lost_matches: registry.counter(&Metric {
-                name: "yagura_operator_lost_matches_total",
-                help: "Matches that agents report as lost.",
-                labels: [],
-            }),
-            sequence_gaps: registry.counter(&Metric {
-                name: "yagura_operator_sequence_gaps_total",
-                help: "Batches refused because records before them are missing.",
-                labels: [],
-            }),
-            open_streams: registry.gauge(&Metric {
-                name: "yagura_operator_open_streams",
-                help: "Streams of agents that are open.",
-                labels: [],
-            }),
-            replaced_streams: registry.counter(&Metric {
-                name: "yagura_operator_replaced_streams_total",
-                help: "Streams ended because the same node opened a newer one.",
-                labels: [],
-            }),
-            open_connections: registry.gauge(&Metric {
-                name: "yagura_operator_open_connections",
-                help: "Connections to the agents' port that are open.",
-                labels: [],
-            }),
-            dropped_connections: registry.counters(&Metric {
-                name: "yagura_operator_dropped_connections_total",
-                help: "Connections to the agents' port ended before a call was authenticated, by cause.",
-                labels: ["cause"],
-            }),
-            opened_signals: registry.counter(&Metric {
-                name: "yagura_operator_opened_signals_total",
-                help: "Signals opened.",
-                labels: [],
-            }),
-            signal_writes: registry.counters(&Metric {
-                name: "yagura_operator_signal_writes_total",
-                help: "Writes of SecuritySignals by result.",
-                labels: ["result"],
-            }),
-            waiting_writes: registry.gauge(&Metric {
-                name: "yagura_operator_waiting_writes",
-                help: "Signals whose newest state is not written to the API server yet.",
-                labels: [],
-            }),
+            refused_streams: counters(
+                registry,
+                "yagura_operator_refused_streams_total",
+                "Calls of agents refused before a message was read, by cause.",
+                ["cause"],
+            ),
+            refused_records: counters(
+                registry,
+                "yagura_operator_refused_records_total",
+                "Records of agents that were not believed, by cause; each still moves its spool's watermark.",
+                ["cause"],
+            ),
+            stored_records: counter(
+                registry,
+                "yagura_operator_stored_records_total",
+                "Records of agents that became durable.",
+            ),
+            repeated_records: counter(
+                registry,
+                "yagura_operator_repeated_records_total",
+                "Records that had become durable before and were acknowledged again.",
+            ),
+            stored_matches: counter(
+                registry,
+                "yagura_operator_stored_matches_total",
+                "Matches of rules in the records that became durable.",
+            ),
+            lost_matches: counter(
+                registry,
+                "yagura_operator_lost_matches_total",
+                "Matches that agents report as lost.",
+            ),
+            sequence_gaps: counter(
+                registry,
+                "yagura_operator_sequence_gaps_total",
+                "Batches refused because records before them are missing.",
+            ),
+            open_streams: gauge(
+                registry,
+                "yagura_operator_open_streams",
+                "Streams of agents that are open.",
+            ),
+            replaced_streams: counter(
+                registry,
+                "yagura_operator_replaced_streams_total",
+                "Streams ended because the same node opened a newer one.",
+            ),
+            open_connections: gauge(
+                registry,
+                "yagura_operator_open_connections",
+                "Connections to the agents' port that are open.",
+            ),
+            dropped_connections: counters(
+                registry,
+                "yagura_operator_dropped_connections_total",
+                "Connections to the agents' port ended before a call was authenticated, by cause.",
+                ["cause"],
+            ),
+            opened_signals: counter(
+                registry,
+                "yagura_operator_opened_signals_total",
+                "Signals opened.",
+            ),
+            signal_writes: counters(
+                registry,
+                "yagura_operator_signal_writes_total",
+                "Writes of SecuritySignals by result.",
+                ["result"],
+            ),
+            waiting_writes: gauge(
+                registry,
+                "yagura_operator_waiting_writes",
+                "Signals whose newest state is not written to the API server yet.",
+            ),
             signal_delay: registry.histogram(
                 &Metric {
                     name: "yagura_operator_signal_delay_seconds",
                     help: "From the opening of a signal in the store to its first write to the API server.",
                     labels: [],
                 },
-                &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0],
+                &[
+                    0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0,
+                ],
             ),
-            sent_lists: registry.counter(&Metric {
-                name: "yagura_operator_sent_lists_total",
-                help: "Rule lists sent to agents.",
-                labels: [],
-            }),
-            acknowledged_lists: registry.counter(&Metric {
-                name: "yagura_operator_acknowledged_lists_total",
-                help: "Rule lists that agents acknowledged.",
-                labels: [],
-            }),
-            status_writes: registry.counters(&Metric {
-                name: "yagura_operator_status_writes_total",
-                help: "Writes of status subresources by result.",
-                labels: ["result"],
-            }),
-            controller_errors: registry.counters(&Metric {
-                name: "yagura_operator_controller_errors_total",
-                help: "What controllers could not do and try again, by category.",
-                labels: ["category"],
-            }),
-            reviews: registry.counters(&Metric {
-                name: "yagura_operator_reviews_total",
-                help: "Answers of the admission webhook.",
-                labels: ["answer"],
-            }),
-            posture_evaluations: registry.counter(&Metric {
-                name: "yagura_operator_posture_evaluations_total",
-                help: "Evaluations of posture after changes.",
-                labels: [],
-            }),
+            sent_lists: counter(
+                registry,
+                "yagura_operator_sent_lists_total",
+                "Rule lists sent to agents.",
+            ),
+            acknowledged_lists: counter(
+                registry,
+                "yagura_operator_acknowledged_lists_total",
+                "Rule lists that agents acknowledged.",
+            ),
+            status_writes: counters(
+                registry,
+                "yagura_operator_status_writes_total",
+                "Writes of status subresources by result.",
+                ["result"],
+            ),
+            controller_errors: counters(
+                registry,
+                "yagura_operator_controller_errors_total",
+                "What controllers could not do and try again, by category.",
+                ["category"],
+            ),
+            reviews: counters(
+                registry,
+                "yagura_operator_reviews_total",
+                "Answers of the admission webhook.",
+                ["answer"],
+            ),
+            posture_evaluations: counter(
+                registry,
+                "yagura_operator_posture_evaluations_total",
+                "Evaluations of posture after changes.",
+            ),
         }
     }
+}
+
+fn counter(registry: &mut Registry, name: &'static str, help: &'static str) -> Counter {
+    registry.counter(&Metric {
+        name,
+        help,
+        labels: [],
+    })
+}
+
+fn counters<const N: usize>(
+    registry: &mut Registry,
+    name: &'static str,
+    help: &'static str,
+    labels: [&'static str; N],
+) -> CounterFamily<N> {
+    registry.counters(&Metric { name, help, labels })
+}
+
+fn gauge(registry: &mut Registry, name: &'static str, help: &'static str) -> Gauge {
+    registry.gauge(&Metric {
+        name,
+        help,
+        labels: [],
+    })
 }

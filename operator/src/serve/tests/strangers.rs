@@ -127,7 +127,7 @@ async fn a_connection_that_proves_nothing_is_closed_and_they_are_few() {
         .subscribe(&operator.token_of("n1"), hello("n1"))
         .await
         .unwrap();
-    tokio::time::timeout(bounds.authentication * 2, async {
+    timeout(bounds.authentication * 2, async {
         while agent.answers.message().await.unwrap().is_some() {}
     })
     .await
