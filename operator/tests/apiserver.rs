@@ -2,6 +2,7 @@
 //! it is changed outside of a namespace made for each test and objects named after it.
 
 #![expect(
+    clippy::panic,
     clippy::unwrap_used,
     reason = "a failed unwrap is a failed test with a line number"
 )]
