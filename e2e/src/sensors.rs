@@ -14,11 +14,16 @@ pub async fn all(client: &Client) -> Result<Vec<Value>> {
 /// Waits until every sensor is ready and runs the policy that it should, and returns the active revisions.
 pub async fn settled(client: &Client) -> Result<Vec<String>> {
     eventually("every sensor runs the wanted policy", || async {
-        let sensors = all(client).await?;
-        ensure!(!sensors.is_empty(), "there is no NodeSensor");
-        sensors.iter().map(active_revision).collect()
+        revisions(client).await
     })
     .await
+}
+
+/// The active revisions of the sensors, when each is ready and runs the policy that it should.
+pub async fn revisions(client: &Client) -> Result<Vec<String>> {
+    let sensors = all(client).await?;
+    ensure!(!sensors.is_empty(), "there is no NodeSensor");
+    sensors.iter().map(active_revision).collect()
 }
 
 fn active_revision(sensor: &Value) -> Result<String> {

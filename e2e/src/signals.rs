@@ -67,20 +67,25 @@ pub async fn only(space: &Space, rule: &Rule) -> Result<Signal> {
 /// Waits for the only signal of a rule in another namespace.
 pub async fn only_in(space: &Space, namespace: &str, rule: &str) -> Result<Signal> {
     eventually(&format!("one signal of {rule} in {namespace}"), || async {
-        let mut found = of(&space.client, namespace, rule).await?;
-        ensure!(found.len() == 1, "{} signals: {found:?}", found.len());
-        let signal = found.remove(0);
+        let signal = one(&space.client, namespace, rule).await?;
         ensure!(signal.count() > 0, "status is not written yet: {:?}", signal.0);
         Ok(signal)
     })
     .await
 }
 
-/// Waits until the signals of a rule in the test's namespace count `expected` in all, in one object. More than that
-/// fails at once: a count never shrinks.
+/// The only signal of a rule in a namespace, as it is now.
+pub async fn one(client: &Client, namespace: &str, rule: &str) -> Result<Signal> {
+    let mut found = of(client, namespace, rule).await?;
+    ensure!(found.len() == 1, "{} signals: {found:?}", found.len());
+    Ok(found.remove(0))
+}
+
+/// Waits until the one signal of a rule in the test's namespace counts `expected`. More than that is an error: a count
+/// never shrinks.
 pub async fn counted(space: &Space, rule: &Rule, expected: u64) -> Result<Signal> {
     let signal = eventually(&format!("{} is counted {expected} times", rule.name), || async {
-        let signal = only(space, rule).await?;
+        let signal = one(&space.client, &space.name, &rule.name).await?;
         ensure!(signal.count() >= expected, "counted {} times", signal.count());
         Ok(signal)
     })

@@ -92,7 +92,7 @@ async fn a_disabled_or_deleted_rule_stops_and_its_status_says_so() -> Result<()>
         let revisions = sensors::settled(&space.client).await?;
         changed.delete(&space).await?;
         eventually("every sensor runs another policy", || async {
-            let now = sensors::settled(&space.client).await?;
+            let now = sensors::revisions(&space.client).await?;
             ensure!(now != revisions, "{now:?}");
             Ok(())
         })

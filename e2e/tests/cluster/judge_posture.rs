@@ -37,7 +37,7 @@ async fn a_privileged_pod_is_found_and_resolved_when_it_goes() -> Result<()> {
         workload::delete(&space, &pod).await?;
         result_is(&space, &name, "pass").await?;
         eventually("the signal is resolved", || async {
-            let signal = signals::only_in(&space, &space.name, &name).await?;
+            let signal = signals::one(&space.client, &space.name, &name).await?;
             ensure!(signal["status"]["resolvedAt"].is_string(), "{signal:?}");
             Ok(())
         })

@@ -3,8 +3,14 @@
 use super::{FieldId, Registry};
 use crate::{Event, Record, Text, Tree};
 
+/// The field with the process tree.
+const ANCESTORS: &str = "process.ancestors";
+
 impl Registry {
     /// The values of the fields in `ids`, and of those that are shown unasked, as far as they are present.
+    ///
+    /// The process tree is always in it: as the names of the ancestors, nearest first, which is what a person reads
+    /// at a glance and stays small; in full where `process.ancestors` is asked for.
     pub fn record(&self, event: &Event, ids: &[FieldId]) -> Record {
         let mut pairs = Vec::new();
         for (id, field) in self.fields() {
@@ -15,6 +21,10 @@ impl Registry {
                 None | Some(Tree::Null) => {}
                 Some(value) => pairs.push((field.path, value)),
             }
+        }
+        if !event.process.ancestors.is_empty() && !pairs.iter().any(|(path, _)| *path == ANCESTORS) {
+            let names = event.process.ancestors.iter().map(|ancestor| Tree::Text(ancestor.name.clone()));
+            pairs.push((ANCESTORS, Tree::List(names.collect())));
         }
         Record {
             time: event.time,
@@ -59,6 +69,26 @@ pub(super) fn nest(pairs: &[(&str, Tree)]) -> Tree {
 mod tests {
     use super::*;
     use crate::{Timestamp, build_event};
+
+    #[test]
+    fn the_process_tree_is_shown_by_names_unless_asked_for() {
+        let ancestor = |name: &str| Tree::map([("name".into(), name.into()), ("args".into(), Tree::List(vec![]))]);
+        let tree = Tree::map([
+            ("kind".into(), "process.exec".into()),
+            ("process.name".into(), "sh".into()),
+            ("process.ancestors".into(), Tree::List(vec![ancestor("runc"), ancestor("containerd-shim")])),
+        ]);
+        let event = build_event(&tree, Timestamp(7)).unwrap();
+        let registry = Registry::workload();
+        let shown = registry.record(&event, &[]);
+        let names = Tree::List(vec!["runc".into(), "containerd-shim".into()]);
+        assert_eq!(shown.fields.at("process.ancestors"), Some(&names));
+        let asked = registry.record(&event, &[registry.find(ANCESTORS).unwrap()]);
+        let Some(Tree::List(ancestors)) = asked.fields.at("process.ancestors") else {
+            panic!("{asked:?}");
+        };
+        assert_eq!(ancestors[1].at("name"), Some(&"containerd-shim".into()));
+    }
 
     #[test]
     fn a_record_nests_by_the_segments_of_names() {
