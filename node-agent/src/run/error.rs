@@ -53,7 +53,7 @@ pub enum RunError {
     #[error("cannot keep what is found until the operator has it")]
     Journal(#[from] JournalError),
     /// The kernel side.
-    #[error("cannot watch this kernel")]
+    #[error("cannot watch this kernel; `yagura-agent check` says what is missing")]
     Sensor(#[from] SensorError),
     /// The sensor's thread ended although nobody asked for it.
     #[error("the sensor stopped by itself; see the log above, and please report it")]
