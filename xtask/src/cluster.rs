@@ -4,7 +4,6 @@
 mod binaries;
 mod cleanup;
 mod control_plane;
-mod filesystems;
 mod images;
 mod kubectl;
 mod layout;
@@ -217,7 +216,6 @@ fn start(cluster: &Cluster) -> Result<()> {
     step("write certificates and set up the node's interface", || {
         pki::write(layout)?;
         cleanup::remember(layout)?;
-        filesystems::mount_missing(layout)?;
         network::set_up(layout)
     })?;
     step("start etcd, containerd and the API server", || {

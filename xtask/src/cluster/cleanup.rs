@@ -9,7 +9,7 @@ use rustix::mount::{UnmountFlags, unmount};
 use rustix::process::{Pid, Signal};
 
 use super::layout::{CNI_NETWORK, Layout};
-use super::{filesystems, network};
+use super::network;
 use crate::process::{ended, owned, signal, stop, wait_until};
 
 /// The order in which parts are asked to end: what would start something new first.
@@ -48,7 +48,6 @@ pub(crate) fn everything(layout: &Layout) -> Result<()> {
     unmount_below(&layout.state())?;
     remove_pod_cgroups(&pods)?;
     network::tear_down(layout)?;
-    filesystems::unmount_again(layout)?;
     remove_pod_logs(&pods)?;
     remove_network_notes()?;
     remove_dead_sockets()?;
