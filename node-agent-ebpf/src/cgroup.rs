@@ -61,8 +61,8 @@ pub(crate) fn introduce(slot: *mut Slot, task: u64, cgroup: u64, id: u64) -> u32
     header.size = at + length;
     let record = CgroupRecord {
         id,
-        container: u32::from(found & flags::IN_CONTAINER != 0),
         path_len: length,
+        reserved: 0,
     };
     // SAFETY: header and record fit the slot, and the verifier checks the bound of the length.
     let result = unsafe {
@@ -78,7 +78,7 @@ pub(crate) fn introduce(slot: *mut Slot, task: u64, cgroup: u64, id: u64) -> u32
             (&raw const LINEAGE).cast_mut().cast(),
             start.cast(),
             size as u64,
-            emit::ring_flags(),
+            emit::NO_WAKEUP,
         )
     };
     if result == 0 {

@@ -1,9 +1,6 @@
 //! Counting, and putting records on their rings.
 
-use aya_ebpf::{
-    bindings::{BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP},
-    maps::RingBuf,
-};
+use aya_ebpf::{bindings::BPF_RB_NO_WAKEUP, maps::RingBuf};
 use yagura_node_agent_ebpf_common::Counters;
 
 use crate::{atomic, maps::COUNTERS};
@@ -28,15 +25,8 @@ pub(crate) fn add_one(kind: u32, offset: usize) {
     }
 }
 
-/// Whether the reader is woken: it polls, unless the settings say otherwise.
-#[inline(always)]
-pub(crate) fn ring_flags() -> u64 {
-    if setting!(wake) == 0 {
-        u64::from(BPF_RB_NO_WAKEUP)
-    } else {
-        u64::from(BPF_RB_FORCE_WAKEUP)
-    }
-}
+/// The reader polls, so that a process that executes a program does not pay for a wake-up.
+pub(crate) const NO_WAKEUP: u64 = BPF_RB_NO_WAKEUP as u64;
 
 /// Puts a record of fixed size on a ring and counts what came of it.
 #[inline(always)]
@@ -44,7 +34,7 @@ pub(crate) fn submit<T: 'static>(ring: &RingBuf, kind: u32, record: T) {
     match ring.reserve::<T>(0) {
         Some(mut entry) => {
             entry.write(record);
-            entry.submit(ring_flags());
+            entry.submit(NO_WAKEUP);
             count!(kind, submitted);
         }
         None => count!(kind, ring_full),

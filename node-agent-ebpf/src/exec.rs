@@ -3,7 +3,7 @@
 use aya_ebpf::{
     helpers::{
         bpf_ktime_get_boot_ns,
-        generated::{bpf_probe_read_kernel_str, bpf_probe_read_user, bpf_ringbuf_output},
+        generated::{bpf_probe_read_user, bpf_ringbuf_output},
     },
     macros::btf_tracepoint,
     programs::BtfTracePointContext,
@@ -18,7 +18,7 @@ use crate::{
     path,
     read::read,
     scratch::{HEAD, RECORD, Slot, claim},
-    task::{NamespacePid, Task, cgroup_id},
+    task::{PidNamespace, Task, cgroup_id},
 };
 
 /// `OVERLAYFS_SUPER_MAGIC`
@@ -27,10 +27,6 @@ const OVERLAY_MAGIC: u64 = 0x794c_7630;
 const PIDTYPE_SID: u32 = 3;
 /// The type bits of a file mode.
 const FILE_TYPE: u32 = 0o170_000;
-/// Most bytes of the name given to `execve`, terminating zero included.
-const FILENAME: u32 = 4096;
-/// The same for the interpreter's name, which the kernel bounds by its own buffer.
-const INTERPRETER: u32 = 256;
 
 #[repr(C)]
 struct ExecLineage {
@@ -44,7 +40,7 @@ pub(crate) fn process_exec(ctx: BtfTracePointContext) -> i32 {
     count!(kind::EXEC, seen);
     let task = Task(ctx.arg::<u64>(0));
     let binprm = ctx.arg::<u64>(2);
-    let namespace = task.namespace_pid();
+    let namespace = task.pid_namespace();
     let flags = if namespace.level > 0 {
         flags::IN_CONTAINER | flags::PID_NAMESPACE
     } else {
@@ -85,7 +81,7 @@ pub(crate) fn process_exec(ctx: BtfTracePointContext) -> i32 {
 
 /// Builds and submits the full record. Returns 0, or why it was not delivered.
 #[inline(always)]
-fn full(slot: *mut Slot, task: Task, binprm: u64, cgroup: u64, flags: u32, namespace: NamespacePid) -> u32 {
+fn full(slot: *mut Slot, task: Task, binprm: u64, cgroup: u64, flags: u32, namespace: PidNamespace) -> u32 {
     let mut header = task.header(kind::EXEC, cgroup, flags);
     // SAFETY: the slot is claimed, and the place lies in its head.
     let record = unsafe {
@@ -100,7 +96,6 @@ fn full(slot: *mut Slot, task: Task, binprm: u64, cgroup: u64, flags: u32, names
     let file: u64 = read(mm, offset!(mm_exe_file));
     credentials(record, task);
     header.flags |= executable(record, file);
-    record.namespace_pid = namespace.pid;
     record.pid_namespace = namespace.inode;
     let parent = task.parent();
     record.parent_tgid = parent.tgid();
@@ -131,23 +126,6 @@ fn full(slot: *mut Slot, task: Task, binprm: u64, cgroup: u64, flags: u32, names
     record.cwd_len = path::copy_out(slot, at);
     at += record.cwd_len;
 
-    let filename: u64 = read(binprm, offset!(binprm_filename));
-    let interpreter: u64 = read(binprm, offset!(binprm_interp));
-    let (length, cut) = name(slot, at, filename, FILENAME);
-    record.filename_len = length;
-    if cut {
-        header.flags |= flags::FILENAME_TRUNCATED;
-    }
-    at += length;
-    if interpreter == filename {
-        record.interpreter_len = 0;
-    } else {
-        header.flags |= flags::SCRIPT;
-        let (length, _) = name(slot, at, interpreter, INTERPRETER);
-        record.interpreter_len = length;
-        at += length;
-    }
-
     if offset!(binprm_secure) != MISSING {
         let bit = offset!(binprm_secure);
         if read::<u8>(binprm, bit / 8) & (1 << (bit % 8)) != 0 {
@@ -156,6 +134,7 @@ fn full(slot: *mut Slot, task: Task, binprm: u64, cgroup: u64, flags: u32, names
     }
 
     header.flags |= arguments(slot, record, mm, at);
+    record.reserved = 0;
     let size = at + record.args_len;
     header.size = size;
     // SAFETY: as above.
@@ -174,7 +153,7 @@ fn full(slot: *mut Slot, task: Task, binprm: u64, cgroup: u64, flags: u32, names
             (&raw const EVENTS).cast_mut().cast(),
             (&raw mut (*slot).record).cast(),
             size as u64,
-            emit::ring_flags(),
+            emit::NO_WAKEUP,
         )
     };
     if result == 0 {
@@ -212,17 +191,9 @@ fn credentials(record: &mut ExecRecord, task: Task) {
     record.euid = read(cred, offset!(cred_euid));
     record.egid = read(cred, offset!(cred_egid));
     record.cap_effective = read(cred, offset!(cred_cap_effective));
-    record.cap_permitted = read(cred, offset!(cred_cap_permitted));
-    record.user_namespace = 0;
-    if offset!(cred_user_ns) != MISSING && offset!(user_ns_inum) != MISSING {
-        let namespace: u64 = read(cred, offset!(cred_user_ns));
-        record.user_namespace = read(namespace, offset!(user_ns_inum));
-    }
     record.login_uid = u32::MAX;
-    record.audit_session = u32::MAX;
-    if offset!(task_login_uid) != MISSING && offset!(task_session) != MISSING {
+    if offset!(task_login_uid) != MISSING {
         record.login_uid = read(task.0, offset!(task_login_uid));
-        record.audit_session = read(task.0, offset!(task_session));
     }
 }
 
@@ -237,8 +208,7 @@ fn executable(record: &mut ExecRecord, file: u64) -> u32 {
     record.links = read(inode, offset!(inode_links));
     let block: u64 = read(inode, offset!(inode_sb));
     record.device = read(block, offset!(sb_device));
-    record.fs_magic = read(block, offset!(sb_magic));
-    if record.fs_magic != OVERLAY_MAGIC {
+    if read::<u64>(block, offset!(sb_magic)) != OVERLAY_MAGIC {
         return 0;
     }
     let mut flags = flags::OVERLAY;
@@ -311,25 +281,6 @@ fn descriptor(open: u64, number: u32) -> (u32, u32) {
     (mode & FILE_TYPE | open, read(inode, offset!(inode_device)))
 }
 
-/// Copies a string of the kernel to `at` in the record. Returns its length without the
-/// terminating zero, and whether it filled its room.
-#[inline(always)]
-fn name(slot: *mut Slot, at: u32, text: u64, room: u32) -> (u32, bool) {
-    // SAFETY: masked to the room for the head of a record, and the record is longer by more than
-    // any room given.
-    let copied = unsafe {
-        let place = (&raw mut (*slot).record)
-            .cast::<u8>()
-            .add(at as usize & (HEAD - 1));
-        bpf_probe_read_kernel_str(place.cast(), room, text as *const _)
-    };
-    if copied < 1 {
-        return (0, false);
-    }
-    let length = (copied as u32 - 1) & (FILENAME - 1);
-    (length, length + 1 == room)
-}
-
 /// Copies the arguments to `at` in the record; returns header flags.
 #[inline(always)]
 fn arguments(slot: *mut Slot, record: &mut ExecRecord, mm: u64, at: u32) -> u32 {
@@ -368,7 +319,7 @@ fn arguments(slot: *mut Slot, record: &mut ExecRecord, mm: u64, at: u32) -> u32 
 
 /// Submits what is always delivered about an execution.
 #[inline(always)]
-fn lineage(task: Task, cgroup: u64, flags: u32, namespace: NamespacePid, reason: u32) {
+fn lineage(task: Task, cgroup: u64, flags: u32, namespace: PidNamespace, reason: u32) {
     count!(kind::EXEC_LINEAGE, seen);
     let mut header = task.header(kind::EXEC_LINEAGE, cgroup, flags);
     header.size = (Header::SIZE + ExecLineageRecord::SIZE) as u32;
@@ -386,8 +337,8 @@ fn lineage(task: Task, cgroup: u64, flags: u32, namespace: NamespacePid, reason:
         mode: u32::from(read::<u16>(inode, offset!(inode_mode))),
         uid: read(cred, offset!(cred_uid)),
         euid: read(cred, offset!(cred_euid)),
+        egid: read(cred, offset!(cred_egid)),
         reason,
-        namespace_pid: namespace.pid,
         pid_namespace: namespace.inode,
         comm: task.comm(),
     };

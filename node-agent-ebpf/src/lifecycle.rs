@@ -36,7 +36,7 @@ pub(crate) fn process_fork(ctx: BtfTracePointContext) -> i32 {
         count!(kind::FORK, filtered);
         return 0;
     }
-    let namespace = child.namespace_pid();
+    let namespace = child.pid_namespace();
     let flags = if namespace.level > 0 {
         flags::IN_CONTAINER | flags::PID_NAMESPACE
     } else {
@@ -48,9 +48,9 @@ pub(crate) fn process_fork(ctx: BtfTracePointContext) -> i32 {
     let record = ForkRecord {
         parent_start: parent.process_start(),
         parent_tgid: parent.tgid(),
-        namespace_pid: namespace.pid,
         pid_namespace: namespace.inode,
         uid: read(cred, offset!(cred_uid)),
+        gid: read(cred, offset!(cred_gid)),
         euid: read(cred, offset!(cred_euid)),
         egid: read(cred, offset!(cred_egid)),
         comm: child.comm(),

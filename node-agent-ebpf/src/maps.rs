@@ -20,7 +20,6 @@ pub(crate) static SETTINGS: Settings = Settings {
     exit_tells_group: 0,
     exec_burst: 1,
     exec_interval: 1,
-    wake: 0,
 };
 
 /// Fork, exit, first sight of a cgroup, and executions without payload: small and never

@@ -9,11 +9,9 @@ use crate::read::read;
 #[derive(Clone, Copy)]
 pub(crate) struct Task(pub(crate) u64);
 
-/// Where a process stands in its process id namespace.
+/// The process id namespace of a process.
 #[derive(Clone, Copy)]
-pub(crate) struct NamespacePid {
-    /// Process id as the process itself sees it.
-    pub(crate) pid: u32,
+pub(crate) struct PidNamespace {
     /// Inode number of the namespace.
     pub(crate) inode: u32,
     /// 0 in the host's initial namespace.
@@ -73,7 +71,7 @@ impl Task {
     }
 
     #[inline(always)]
-    pub(crate) fn namespace_pid(self) -> NamespacePid {
+    pub(crate) fn pid_namespace(self) -> PidNamespace {
         let pid: u64 = read(self.leader().0, offset!(task_thread_pid));
         // The kernel nests process id namespaces 32 deep at most.
         let level = read::<u32>(pid, offset!(pid_level)) & 63;
@@ -81,8 +79,7 @@ impl Task {
             .wrapping_add(u64::from(offset!(pid_numbers)))
             .wrapping_add(u64::from(level) * u64::from(offset!(upid_size)));
         let namespace: u64 = read(entry, offset!(upid_ns));
-        NamespacePid {
-            pid: read(entry, offset!(upid_nr)),
+        PidNamespace {
             inode: read(namespace, offset!(pid_ns_inum)),
             level,
         }

@@ -8,10 +8,6 @@ use yagura_node_agent_ebpf_common::{
 
 /// A record as a kernel program wrote it, borrowing its tail from the ring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "a record lives on the stack for one event, and the large kind is the common one"
-)]
 pub enum Record<'a> {
     /// A new process.
     Fork(ForkRecord),
@@ -32,10 +28,6 @@ pub struct ExecTail<'a> {
     pub path: &'a [u8],
     /// Working directory.
     pub cwd: &'a [u8],
-    /// The name given to `execve`.
-    pub filename: &'a [u8],
-    /// The interpreter's name as the kernel chose it; empty for a plain program.
-    pub interpreter: &'a [u8],
     /// Arguments, each ended by a zero byte, the last one perhaps cut.
     pub args: &'a [u8],
 }
@@ -144,19 +136,8 @@ impl<'a> TryFrom<&'a [u8]> for Decoded<'a> {
 fn exec_tail<'a>(exec: &ExecRecord, tail: &'a [u8]) -> Option<(ExecTail<'a>, &'a [u8])> {
     let (path, tail) = piece(tail, exec.path_len)?;
     let (cwd, tail) = piece(tail, exec.cwd_len)?;
-    let (filename, tail) = piece(tail, exec.filename_len)?;
-    let (interpreter, tail) = piece(tail, exec.interpreter_len)?;
     let (args, tail) = piece(tail, exec.args_len)?;
-    Some((
-        ExecTail {
-            path,
-            cwd,
-            filename,
-            interpreter,
-            args,
-        },
-        tail,
-    ))
+    Some((ExecTail { path, cwd, args }, tail))
 }
 
 fn piece(bytes: &[u8], length: u32) -> Option<(&[u8], &[u8])> {

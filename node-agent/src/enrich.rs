@@ -168,7 +168,8 @@ impl Enricher {
             Record::ExecLineage(exec) => Some(self.exec_without_details(header, exec)),
             Record::Exit(exit) => self.exit(header, *exit),
             Record::Cgroup(cgroup, path) => {
-                if self.containers.learn(cgroup.id, path).is_some() {
+                let cut = header.flags & flags::CGROUP_TRUNCATED != 0;
+                if self.containers.learn(cgroup.id, path, cut).is_some() {
                     self.learn_pods();
                 }
                 None
@@ -182,6 +183,7 @@ impl Enricher {
         let lineage = self.table.lineage_below(parent);
         let parent = self.table.get_mut(parent);
         let inherited = parent.as_ref().and_then(|parent| parent.container.clone());
+        let orphan = parent.is_none();
         let mut process = parent.map_or_else(unknown_process, |parent| Process::clone(&parent.process));
         let container = self.container_of(header, inherited);
         process.id = id;
@@ -192,10 +194,11 @@ impl Enricher {
         process.pid_namespace = fork.pid_namespace;
         process.secure_exec = false;
         process.gid = fork.egid;
-        if process.user.id != fork.euid {
+        process.real_gid = fork.gid;
+        if orphan || process.user.id != fork.euid {
             process.user = self.user(container.as_deref(), header.tgid, fork.euid);
         }
-        if process.real_user.id != fork.uid {
+        if orphan || process.real_user.id != fork.uid {
             process.real_user = self.user(container.as_deref(), header.tgid, fork.uid);
         }
         self.table.insert(Entry::new(process, container));
@@ -223,6 +226,11 @@ impl Enricher {
             login_user: old.login_user,
             session: old.session,
             name: image::name(&exec.comm),
+            gid: exec.egid,
+            real_gid: old.real_gid,
+            capabilities_effective: old.capabilities_effective,
+            mount_namespace: old.mount_namespace,
+            network_namespace: old.network_namespace,
             user: self.user(container.as_deref(), header.tgid, exec.euid),
             real_user: self.user(container.as_deref(), header.tgid, exec.uid),
             pid_namespace: exec.pid_namespace,

@@ -5,10 +5,10 @@ record! {
     pub struct CgroupRecord: 16 {
         /// Id of the cgroup: inode number of its directory in the hierarchy.
         pub id: u64,
-        /// 1 when the path names a container, else 0.
-        pub container: u32,
         /// Bytes of path in the tail.
         pub path_len: u32,
+        /// Zero.
+        pub reserved: u32,
     }
 }
 

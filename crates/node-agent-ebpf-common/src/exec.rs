@@ -2,22 +2,16 @@
 
 record! {
     /// A program was executed. The tail holds, each with the length given here and without
-    /// separators: path, working directory, file name, interpreter, arguments.
-    pub struct ExecRecord: 192 {
+    /// separators: path, working directory, arguments.
+    pub struct ExecRecord: 160 {
         /// Start of the parent, as [`crate::Header::start`].
         pub parent_start: u64,
         /// Inode number of the executable.
         pub inode: u64,
         /// Effective capabilities after the call.
         pub cap_effective: u64,
-        /// Permitted capabilities after the call.
-        pub cap_permitted: u64,
-        /// Magic number of the executable's file system.
-        pub fs_magic: u64,
         /// The parent at this moment.
         pub parent_tgid: u32,
-        /// Process id in its own namespace.
-        pub namespace_pid: u32,
         /// Real user id.
         pub uid: u32,
         /// Real group id.
@@ -28,8 +22,6 @@ record! {
         pub egid: u32,
         /// Who logged in, for auditing; all ones when nobody did.
         pub login_uid: u32,
-        /// Session id for auditing; all ones when unset.
-        pub audit_session: u32,
         /// Process id of the session's leader as the host counts; 0 when it has none.
         pub session_leader: u32,
         /// Device of the executable: major in the upper 12 bits, minor in the lower 20.
@@ -48,8 +40,6 @@ record! {
         pub mount_namespace: u32,
         /// Inode number of the network namespace.
         pub network_namespace: u32,
-        /// Inode number of the user namespace.
-        pub user_namespace: u32,
         /// What descriptor 0 refers to: the type bits of the file's mode, and bit 0 set when it
         /// is open at all.
         pub stdin_type: u32,
@@ -69,13 +59,10 @@ record! {
         pub path_len: u32,
         /// Bytes in the tail: working directory.
         pub cwd_len: u32,
-        /// Bytes in the tail: the name given to `execve`.
-        pub filename_len: u32,
-        /// Bytes in the tail: name of the interpreter that the kernel chose last; for a plain
-        /// program the same as the file name.
-        pub interpreter_len: u32,
         /// Bytes in the tail: arguments, each ended by a zero byte.
         pub args_len: u32,
+        /// Zero.
+        pub reserved: u32,
         /// Name of the terminal such as `pts0`, padded with zeros; empty without one.
         pub tty: [u8; 16],
         /// Name of the main thread after the call.
@@ -100,10 +87,10 @@ record! {
         pub uid: u32,
         /// Effective user id.
         pub euid: u32,
+        /// Effective group id.
+        pub egid: u32,
         /// Why the full record is missing, one of [`payload_loss`].
         pub reason: u32,
-        /// Process id in its own namespace.
-        pub namespace_pid: u32,
         /// Inode number of the process id namespace.
         pub pid_namespace: u32,
         /// Name of the main thread after the call.
@@ -132,5 +119,5 @@ pub const NAME_MAX: usize = 255;
 /// Most bytes of arguments that a record carries: one less than 32 KiB, so that a bit mask bounds
 /// the length for the verifier.
 pub const ARGS_MAX: usize = 32 * 1024 - 1;
-/// Most bytes behind an [`ExecRecord`]: three paths, an interpreter's name and the arguments.
-pub const EXEC_TAIL_MAX: usize = 3 * PATH_MAX + NAME_MAX + ARGS_MAX;
+/// Most bytes behind an [`ExecRecord`]: two paths and the arguments.
+pub const EXEC_TAIL_MAX: usize = 2 * PATH_MAX + ARGS_MAX;

@@ -74,12 +74,8 @@ pub mod flags {
     pub const ARGS_UNREADABLE: u32 = 1 << 9;
     /// The path ends at a directory that no mount of a tree reaches.
     pub const PATH_DETACHED: u32 = 1 << 10;
-    /// A script was executed: the executable is its interpreter.
-    pub const SCRIPT: u32 = 1 << 11;
-    /// The name given to `execve` is longer than a record holds.
-    pub const FILENAME_TRUNCATED: u32 = 1 << 12;
     /// The call gained privileges: set-user-id, set-group-id, file capabilities.
-    pub const SECURE_EXEC: u32 = 1 << 14;
+    pub const SECURE_EXEC: u32 = 1 << 11;
     /// The cgroup's path is deeper or longer than a record holds.
-    pub const CGROUP_TRUNCATED: u32 = 1 << 13;
+    pub const CGROUP_TRUNCATED: u32 = 1 << 12;
 }

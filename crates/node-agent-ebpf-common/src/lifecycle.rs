@@ -7,12 +7,12 @@ record! {
         pub parent_start: u64,
         /// The process that forked, whoever becomes the parent for `wait`.
         pub parent_tgid: u32,
-        /// The child's process id in its own namespace.
-        pub namespace_pid: u32,
         /// Inode number of the child's process id namespace.
         pub pid_namespace: u32,
         /// Real user id.
         pub uid: u32,
+        /// Real group id.
+        pub gid: u32,
         /// Effective user id.
         pub euid: u32,
         /// Effective group id.

@@ -76,7 +76,7 @@ macro_rules! manifest {
     (@source $owner:literal $path:literal) => { Source::Member { owner: $owner, path: $path } };
 }
 
-manifest! { 324;
+manifest! { 300;
     "process" {
         task_tgid: "task_struct" "tgid",
         task_pid: "task_struct" "pid",
@@ -130,7 +130,6 @@ manifest! { 324;
         cred_euid: "cred" "euid",
         cred_egid: "cred" "egid",
         cred_cap_effective: "cred" "cap_effective",
-        cred_cap_permitted: "cred" "cap_permitted",
         css_set_subsys: "css_set" "subsys",
         css_set_unified: "css_set" "dfl_cgrp",
         css_cgroup: "cgroup_subsys_state" "cgroup",
@@ -138,8 +137,6 @@ manifest! { 324;
         node_id: "kernfs_node" "id",
         node_name: "kernfs_node" "name",
         node_parent: "kernfs_node" "__parent|parent",
-        binprm_filename: "linux_binprm" "filename",
-        binprm_interp: "linux_binprm" "interp",
     }
     "overlay" {
         overlay_inode: "ovl_inode" "vfs_inode",
@@ -147,7 +144,6 @@ manifest! { 324;
     }
     "login" {
         task_login_uid: "task_struct" "loginuid",
-        task_session: "task_struct" "sessionid",
     }
     "terminal" {
         signal_tty: "signal_struct" "tty",
@@ -160,8 +156,6 @@ manifest! { 324;
         nsproxy_network: "nsproxy" "net_ns",
         mount_ns_inum: "mnt_namespace" "ns.inum",
         network_ns_inum: "net" "ns.inum",
-        cred_user_ns: "cred" "user_ns",
-        user_ns_inum: "user_namespace" "ns.inum",
     }
     "stdio" {
         task_files: "task_struct" "files",

@@ -3,7 +3,7 @@
 record! {
     /// A read-only global of the kernel programs, so that the verifier sees constants and drops
     /// what is switched off.
-    pub struct Settings: 24 {
+    pub struct Settings: 20 {
         /// Number of this configuration, copied into every header.
         pub generation: u32,
         /// Index of the cgroup v1 controller whose hierarchy names containers, or
@@ -15,8 +15,6 @@ record! {
         pub exec_burst: u32,
         /// Nanoseconds after which a cgroup may deliver one more; never 0.
         pub exec_interval: u32,
-        /// 1 when records are followed by a wake-up of the reader, 0 when it polls.
-        pub wake: u32,
     }
 }
 

@@ -266,7 +266,6 @@ fn prepare(config: &LoadConfig, hierarchy: &Hierarchy) -> Result<(Resolved, Sett
         exec_interval: 1_000_000_000_u32
             .checked_div(config.exec_rate)
             .map_or(u32::MAX, |ns| ns.max(1)),
-        wake: 0,
     };
     Ok((resolved, settings))
 }

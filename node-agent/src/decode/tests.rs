@@ -91,8 +91,6 @@ proptest! {
         exec in record::<{ ExecRecord::SIZE }, _>(ExecRecord::take),
         path in vec(any::<u8>(), 0..80),
         cwd in vec(any::<u8>(), 0..80),
-        filename in vec(any::<u8>(), 0..80),
-        interpreter in vec(any::<u8>(), 0..80),
         args in vec(any::<u8>(), 0..200),
         seed: u64,
     ) {
@@ -100,20 +98,16 @@ proptest! {
         let exec = ExecRecord {
             path_len: length(&path),
             cwd_len: length(&cwd),
-            filename_len: length(&filename),
-            interpreter_len: length(&interpreter),
             args_len: length(&args),
             ..exec
         };
         let body = [
-            exec.to_bytes().as_slice(), &path, &cwd, &filename, &interpreter, &args,
+            exec.to_bytes().as_slice(), &path, &cwd, &args,
         ].concat();
         let header = header(kind::EXEC, &body, seed);
         let tail = ExecTail {
             path: &path,
             cwd: &cwd,
-            filename: &filename,
-            interpreter: &interpreter,
             args: &args,
         };
         let decoded = Decoded { header, record: Record::Exec(exec, tail) };
@@ -125,7 +119,7 @@ proptest! {
     fn cgroups_come_back(id: u64, path in vec(any::<u8>(), 0..200), seed: u64) {
         let cgroup = CgroupRecord {
             id,
-            container: 1,
+            reserved: 0,
             path_len: u32::try_from(path.len()).unwrap(),
         };
         let body = [cgroup.to_bytes().as_slice(), &path].concat();

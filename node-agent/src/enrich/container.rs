@@ -114,11 +114,16 @@ impl Containers {
         Arc::clone(&self.unnamed)
     }
 
-    /// Learns a cgroup's path.
-    pub(super) fn learn(&mut self, cgroup: u64, path: &[u8]) -> Option<Arc<Slot>> {
+    /// Learns a cgroup's path. When its front was `cut`, a pod that it does not name is unknown.
+    pub(super) fn learn(&mut self, cgroup: u64, path: &[u8], cut: bool) -> Option<Arc<Slot>> {
         self.forget_oldest();
         self.clock += 1;
-        let found = parse(path).map(|identity| Slot::new(Some(identity)));
+        let found = parse(path).map(|mut identity| {
+            if cut && identity.pod_uid == Known::Absent {
+                identity.pod_uid = Known::Unknown;
+            }
+            Slot::new(Some(identity))
+        });
         let known = self.by_cgroup.entry(cgroup).or_insert(Cgroup {
             container: None,
             used: 0,
@@ -172,7 +177,7 @@ mod tests {
     fn a_container_gets_its_names_when_they_arrive() {
         let names = Names::default();
         let mut containers = Containers::new();
-        let slot = containers.learn(1, PATH).unwrap();
+        let slot = containers.learn(1, PATH, false).unwrap();
         assert!(slot.container(&names).pod.is_unknown());
         names.set_pod(Arc::new(Pod {
             uid: Text::from("1e2a7c54-9a0f-4f6e-8f6a-0c1d2e3f4a5b"),
@@ -185,11 +190,22 @@ mod tests {
     }
 
     #[test]
+    fn a_path_without_its_front_leaves_the_pod_unknown() {
+        let names = Names::default();
+        let mut containers = Containers::new();
+        let path = &PATH[PATH.len() - 65..];
+        let cut = containers.learn(1, path, true).unwrap();
+        assert!(cut.container(&names).pod_uid.is_unknown());
+        let whole = containers.learn(2, path, false).unwrap();
+        assert_eq!(whole.container(&names).pod_uid, Known::Absent);
+    }
+
+    #[test]
     fn the_number_of_cgroups_is_bounded_and_the_used_ones_stay() {
         let mut containers = Containers::new();
-        containers.learn(u64::MAX, PATH);
+        containers.learn(u64::MAX, PATH, false);
         for cgroup in 0..MOST as u64 * 2 {
-            containers.learn(cgroup, b"/system.slice/x.service");
+            containers.learn(cgroup, b"/system.slice/x.service", false);
             assert!(containers.of_cgroup(u64::MAX).is_some());
         }
         assert!(containers.by_cgroup.len() <= MOST);

@@ -41,7 +41,6 @@ impl Scene {
         }
     }
 
-    #[expect(clippy::large_types_passed_by_value, reason = "as short as a test should be")]
     fn apply(&mut self, header: Header, record: Record<'_>) -> Option<Event> {
         self.enricher.apply(&Decoded { header, record })
     }
@@ -50,9 +49,9 @@ impl Scene {
         let fork = ForkRecord {
             parent_start: start(parent),
             parent_tgid: parent,
-            namespace_pid: child,
             pid_namespace: 1,
             uid: 1000,
+            gid: 1000,
             euid: 1000,
             egid: 1000,
             comm: *b"parent\0\0\0\0\0\0\0\0\0\0",
@@ -68,8 +67,6 @@ impl Scene {
         let tail = ExecTail {
             path: path.as_bytes(),
             cwd: b"/",
-            filename: path.as_bytes(),
-            interpreter: b"",
             args: b"prog\0-x\0",
         };
         self.apply(header, Record::Exec(exec(), tail)).unwrap()
@@ -116,7 +113,8 @@ fn exec() -> ExecRecord {
 #[test]
 fn an_execution_is_an_event_with_user_and_lineage() {
     let mut scene = Scene::new();
-    scene.fork(100, 101);
+    let orphan = scene.fork(100, 101);
+    assert_eq!(orphan.process.user.name, Known::Present(Text::from("alice")));
     scene.exec(101, "/bin/sh", 1);
     scene.fork(101, 102);
     let event = scene.exec(102, "/usr/bin/id", 1);
@@ -143,7 +141,7 @@ fn a_process_keeps_its_container_when_it_leaves_the_cgroup() {
     let mut scene = Scene::new();
     let cgroup = CgroupRecord {
         id: 77,
-        container: 1,
+        reserved: 0,
         path_len: 0,
     };
     assert_eq!(
@@ -177,7 +175,7 @@ fn a_bare_process_namespace_is_a_container_without_a_name_until_a_cgroup_names_i
     assert!(event.container.unwrap().id.is_unknown());
     let cgroup = CgroupRecord {
         id: 77,
-        container: 1,
+        reserved: 0,
         path_len: 0,
     };
     scene.apply(header(kind::CGROUP, 1), Record::Cgroup(cgroup, CONTAINER));
