@@ -10,15 +10,17 @@ mod review;
 mod tests;
 
 use std::io;
+use std::time::Duration;
 
 use axum::Router;
-use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, State};
+use axum::body::{Bytes, to_bytes};
+use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use tokio::net::TcpListener;
 use tokio::task::spawn_blocking;
+use tokio::time::timeout;
 
 use crate::context::Context;
 use crate::metrics::Metrics;
@@ -26,6 +28,8 @@ use listener::TlsListener;
 
 /// Longest request: two versions of the largest object that the API server takes (3 MiB).
 const MAX_BODY: usize = 8 * 1024 * 1024;
+/// Time for a request to arrive; the API server gives up after ten seconds by default.
+const READ: Duration = Duration::from_secs(5);
 
 /// The webhook could not be served.
 #[derive(Debug, thiserror::Error)]
@@ -62,13 +66,15 @@ fn router(metrics: Metrics) -> Router {
     Router::new()
         .route("/validate", post(validate))
         .with_state(metrics)
-        .layer(DefaultBodyLimit::max(MAX_BODY))
 }
 
-async fn validate(State(metrics): State<Metrics>, body: Bytes) -> Response {
+async fn validate(State(metrics): State<Metrics>, request: Request) -> Response {
+    let body = match read(request).await {
+        Ok(body) => body,
+        Err(refused) => return refused.into_response(),
+    };
     // Compiling and the object's tests take milliseconds of a processor.
-    let answer = spawn_blocking(move || review::answer(&body)).await;
-    match answer {
+    match spawn_blocking(move || review::answer(&body)).await {
         Ok(review::Answer { allowed, json }) => {
             metrics.reviews.inc([if allowed { "allowed" } else { "refused" }]);
             ([(header::CONTENT_TYPE, "application/json")], json).into_response()
@@ -77,5 +83,20 @@ async fn validate(State(metrics): State<Metrics>, body: Bytes) -> Response {
             tracing::error!(%error, "a review ended abnormally");
             StatusCode::INTERNAL_SERVER_ERROR.into_response()
         }
+    }
+}
+
+/// The body of a request, within bounds of size and time.
+async fn read(request: Request) -> Result<Bytes, (StatusCode, &'static str)> {
+    let too_long = (StatusCode::PAYLOAD_TOO_LARGE, "a request has 8 MiB at the most");
+    let length = request.headers().get(header::CONTENT_LENGTH);
+    let length = length.and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    if length.is_some_and(|length| length > MAX_BODY) {
+        return Err(too_long);
+    }
+    match timeout(READ, to_bytes(request.into_body(), MAX_BODY)).await {
+        Ok(Ok(body)) => Ok(body),
+        Ok(Err(_too_long_or_broken)) => Err(too_long),
+        Err(_elapsed) => Err((StatusCode::REQUEST_TIMEOUT, "the request did not arrive in time")),
     }
 }

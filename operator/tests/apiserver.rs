@@ -2,7 +2,6 @@
 //! it is changed outside of a namespace made for each test and objects named after it.
 
 #![expect(
-    clippy::panic,
     clippy::unwrap_used,
     reason = "a failed unwrap is a failed test with a line number"
 )]

@@ -1,8 +1,25 @@
 //! Requests as the API server sends them.
 
-use serde_json::{Value, json};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
 
+use jiff::Zoned;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use yagura_telemetry::Registry;
+
+use super::listener::TlsListener;
 use super::review::answer;
+use super::router;
+use crate::metrics::Metrics;
+use crate::tls::{Authority, Identity};
 
 fn rule(condition: &str) -> Value {
     json!({
@@ -11,8 +28,8 @@ fn rule(condition: &str) -> Value {
     })
 }
 
-fn ask(kind: &str, object: &Value, old: &Value) -> Value {
-    let review = json!({
+fn review(kind: &str, object: &Value, old: &Value) -> Value {
+    json!({
         "apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview",
         "request": {
             "uid": "u-1",
@@ -21,7 +38,11 @@ fn ask(kind: &str, object: &Value, old: &Value) -> Value {
             "name": "r", "operation": "CREATE", "userInfo": {}, "dryRun": false, "options": null,
             "object": object, "oldObject": old,
         },
-    });
+    })
+}
+
+fn ask(kind: &str, object: &Value, old: &Value) -> Value {
+    let review = review(kind, object, old);
     let answer: Value = serde_json::from_slice(&answer(&serde_json::to_vec(&review).unwrap()).json).unwrap();
     assert_eq!(answer["response"]["uid"], "u-1");
     answer["response"].clone()
@@ -120,4 +141,71 @@ fn checks_and_frameworks_are_judged_too() {
         ]},
     });
     assert!(refusal("PostureFramework", &framework).contains("spec.requirements[1].controls[0].id"));
+}
+
+/// Sends a request over TLS; what comes back.
+async fn call(address: SocketAddr, trust: &str, length: usize, body: &[u8]) -> String {
+    let mut roots = RootCertStore::empty();
+    roots
+        .add(CertificateDer::from_pem_slice(trust.as_bytes()).unwrap())
+        .unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let stream = TcpStream::connect(address).await.unwrap();
+    let name = ServerName::try_from("localhost").unwrap();
+    let mut stream = TlsConnector::from(Arc::new(config))
+        .connect(name, stream)
+        .await
+        .unwrap();
+    let head = format!(
+        "POST /validate HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream.write_all(body).await.unwrap();
+    let mut answer = Vec::new();
+    // A body that is refused is awaited all the same: its answer stands before the end.
+    while stream.read_buf(&mut answer).await.unwrap() > 0 && !answer.starts_with(b"HTTP/1.1 4") {}
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[tokio::test]
+async fn callers_that_are_silent_long_or_slow_hold_up_no_other() {
+    let today = Zoned::now();
+    let authority = Authority::generate(&today).unwrap();
+    let leaf = authority.issue(vec!["localhost".to_owned()], &today).unwrap();
+    let config = Identity::new(leaf).unwrap().server_config(&["http/1.1"]);
+    let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = socket.local_addr().unwrap();
+    let metrics = Metrics::new(&mut Registry::default());
+    let listener = TlsListener::new(socket, config);
+    let server = tokio::spawn(axum::serve(listener, router(metrics.clone())).into_future());
+
+    let silent = TcpStream::connect(address).await.unwrap();
+    let body = serde_json::to_vec(&review("DetectionRule", &rule("true &&"), &Value::Null)).unwrap();
+    let patience = Duration::from_secs(10);
+    let answer = timeout(patience, call(address, &authority.certificate, body.len(), &body))
+        .await
+        .unwrap();
+    assert!(
+        answer.starts_with("HTTP/1.1 200") && answer.contains("\"allowed\":false"),
+        "{answer}"
+    );
+    assert_eq!(metrics.reviews.get(["refused"]), 1);
+    let refused = timeout(
+        patience,
+        call(address, &authority.certificate, 9 * 1024 * 1024, b"{"),
+    )
+    .await
+    .unwrap();
+    assert!(refused.starts_with("HTTP/1.1 413"), "{refused}");
+    let slow = timeout(patience, call(address, &authority.certificate, 10, b"{"))
+        .await
+        .unwrap();
+    assert!(slow.starts_with("HTTP/1.1 408"), "{slow}");
+    drop(silent);
+    server.abort();
 }

@@ -73,8 +73,8 @@ pub(super) fn compute(
         backend: backend(reported),
         hooks: hooks(reported),
         policy: PolicyRevisions {
-            wanted: index.policy.revision_of_node(node).unwrap_or_default(),
-            active: cut(state.active_revision.clone(), 128),
+            wanted: short(&index.policy.revision_of_node(node).unwrap_or_default()),
+            active: short(&state.active_revision),
         },
         rules: rules(index, node, state),
         dropped: counters
@@ -114,6 +114,11 @@ fn ready(state: Option<&NodeState>, started: Timestamp, now: Timestamp) -> Findi
         None => "the agent is not connected, and was not since the operator started".to_owned(),
     };
     finding(Answer::False, "Silent", message)
+}
+
+/// Enough of a revision to tell two apart, as people compare commits.
+fn short(revision: &str) -> String {
+    revision.chars().take(12).collect()
 }
 
 /// The backends of all hooks, most frequent first.

@@ -5,7 +5,7 @@ use std::pin::pin;
 
 use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::{Namespace, Pod};
-use kube::core::PartialObjectMeta;
+use kube::core::{DeserializeGuard, PartialObjectMeta};
 use kube::{Api, ResourceExt as _};
 use tokio::sync::mpsc;
 use yagura_telemetry::Gate;
@@ -29,7 +29,7 @@ pub enum PodEvent {
 /// Watches until the operator ends. The watch waits for whoever judges pods: a burst of changes is
 /// held by the API server's connection, not by memory.
 pub async fn run(context: Context, gate: Gate, judged: mpsc::Sender<PodEvent>) {
-    let mut pods = pin!(changes(Api::<Pod>::all(context.client.clone())));
+    let mut pods = pin!(changes(Api::<DeserializeGuard<Pod>>::all(context.client.clone())));
     let mut namespaces = pin!(changes(Api::<PartialObjectMeta<Namespace>>::all(
         context.client.clone()
     )));
@@ -40,7 +40,12 @@ pub async fn run(context: Context, gate: Gate, judged: mpsc::Sender<PodEvent>) {
             Some(change) = namespaces.next() => labels.take(change, &context),
             Some(change) = pods.next() => {
                 let event = match change {
-                    Change::Apply(pod) => {
+                    Change::Apply(DeserializeGuard(Err(error))) => {
+                        // Its containers stay unknown, which signals say; nothing else waits for it.
+                        tracing::warn!(%error, "a pod cannot be read");
+                        continue;
+                    }
+                    Change::Apply(DeserializeGuard(Ok(pod))) => {
                         let labels = labels.of(pod.namespace().as_deref().unwrap_or_default());
                         context.index.write().pods.apply(record(&pod, labels));
                         PodEvent::Apply(Box::new(pod))

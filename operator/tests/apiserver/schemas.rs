@@ -59,7 +59,7 @@ async fn install(client: &Client) -> Vec<String> {
             &Patch::Apply(&crd),
         )
         .await
-        .unwrap_or_else(|error| panic!("{name}: {error}"));
+        .expect(&name);
         let established = await_condition(api.clone(), &name, conditions::is_crd_established());
         timeout(DEADLINE, established).await.expect(&name).unwrap();
         names.push(name);
@@ -89,14 +89,15 @@ fn object(kind: &str, name: &str, spec: &Value) -> DynamicObject {
 
 async fn create(client: &Client, kind: &str, name: &str, spec: &Value) -> DynamicObject {
     let created = post(client, kind, &object(kind, name, spec), "").await;
-    created.unwrap_or_else(|error| panic!("{kind} {name}: {error}"))
+    created.expect(name)
 }
 
 /// The API server's reason for refusing an object.
 async fn refusal(client: &Client, kind: &str, name: &str, spec: &Value) -> String {
-    match post(client, kind, &object(kind, name, spec), "&dryRun=All").await {
-        Err(Error::Api(status)) => status.message.clone(),
-        other => panic!("{kind} {name} was not refused: {other:?}"),
+    let refused = post(client, kind, &object(kind, name, spec), "&dryRun=All").await;
+    match refused.expect_err("the schema refuses it") {
+        Error::Api(status) => status.message.clone(),
+        other => other.to_string(),
     }
 }
 
