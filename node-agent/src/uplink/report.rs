@@ -12,9 +12,10 @@ use yagura_proto::v1::report_response::Message as Response;
 use yagura_proto::v1::spool_record::Record;
 use yagura_proto::v1::{Fold, Loss, RecordBatch, ReportRequest, SpoolRecord};
 use yagura_store::spool::{Batch, Entry, Position, StoredRecord};
+use yagura_telemetry::chain;
 
 use super::{Client, Node, SessionError};
-use crate::journal::Journal;
+use crate::journal::{Journal, JournalError};
 use crate::metrics::Metrics;
 
 /// How often the operator hears of an agent that has nothing to tell.
@@ -35,8 +36,16 @@ pub(super) async fn run<N: Node>(
         let mut responses = client.report(ReceiverStream::new(outgoing)).await?.into_inner();
         while let Some(response) = responses.message().await? {
             if let Some(Response::Ack(ack)) = response.message {
-                let removed = journal.acknowledge(ack.spool, ack.sequence).await?;
-                metrics.records_acknowledged.add(removed);
+                match journal.acknowledge(ack.spool, ack.sequence).await {
+                    Ok(removed) => {
+                        metrics.records_acknowledged.add(removed);
+                    }
+                    // The next acknowledgement, or the next connection, takes these along.
+                    Err(JournalError::Spool(error)) if error.is_full() => {
+                        tracing::warn!(error = %chain(&error), "acknowledged records cannot be forgotten yet");
+                    }
+                    Err(error) => return Err(error.into()),
+                }
             }
         }
         Err(SessionError::Ended)
