@@ -46,7 +46,7 @@ pub async fn values() -> Result<Values> {
     Ok(Values(file))
 }
 
-/// `helm upgrade` with the values it has and `changes` as `--set` takes them.
+/// `helm upgrade` with `values` and `changes` as `--set` takes them, and nothing of what was changed before.
 pub async fn upgrade(values: &Values, changes: &[&str]) -> Result<()> {
     let chart = chart().display().to_string();
     let file = values.0.path().display().to_string();
@@ -56,6 +56,7 @@ pub async fn upgrade(values: &Values, changes: &[&str]) -> Result<()> {
         &chart,
         "--namespace",
         INSTALLATION,
+        "--reset-values",
         "--values",
         &file,
     ];

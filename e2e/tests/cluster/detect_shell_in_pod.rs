@@ -94,8 +94,9 @@ async fn ancestors_inside_the_container_are_in_order() -> Result<()> {
         rule.run(&space).await?;
 
         let pod = workload::sleeper(&space, "app").await?;
-        // Both commands after the inner ones keep each shell from replacing itself by its last command.
-        workload::shell(&space, &pod, "env -i sh -c '/bin/true leaf; :'; :").await?;
+        // Busybox runs what is not named by its path without an exec of its own. The commands after the inner ones keep
+        // each shell from replacing itself by its last command.
+        workload::shell(&space, &pod, "/bin/sh -c '/bin/true leaf; :'; :").await?;
 
         let signal = signals::only(&space, &rule).await?;
         let process = signal.resource("Process")?;

@@ -29,7 +29,8 @@ async fn an_upgrade_keeps_rules_signals_and_certificates() -> Result<()> {
         let values = install::values().await?;
         let old = components::ready(&space.client, Component::Operator).await?;
 
-        let changed = install::upgrade(&values, &["operator.podAnnotations.e2e=changed"]).await;
+        let changed =
+            install::upgrade(&values, &[&format!("operator.podAnnotations.e2e={}", space.name)]).await;
         let followed = match changed {
             Ok(()) => {
                 eventually("another operator runs", || async {
