@@ -197,3 +197,53 @@ fn a_script_is_its_interpreter_with_its_own_name_root() {
     assert_eq!(watch.exit_of(&event).exit.unwrap().code, Known::Present(3));
     watch.finish();
 }
+
+/// A mounted overlay that is unmounted again.
+struct Overlay(tempfile::TempDir);
+
+impl Overlay {
+    fn mount() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        for name in ["lower", "upper", "work", "merged"] {
+            fs::create_dir(at(name)).unwrap();
+        }
+        fs::copy("/bin/true", at("lower").join("shipped")).unwrap();
+        let options = format!(
+            "lowerdir={},upperdir={},workdir={}",
+            at("lower").display(),
+            at("upper").display(),
+            at("work").display()
+        );
+        run(Command::new("mount")
+            .args(["-t", "overlay", "overlay", "-o", &options])
+            .arg(at("merged")));
+        Self(folder)
+    }
+}
+
+impl Drop for Overlay {
+    fn drop(&mut self) {
+        run(Command::new("umount").arg(self.0.path().join("merged")));
+    }
+}
+
+#[test]
+#[ignore = "needs root and a kernel with BTF"]
+fn what_came_after_the_image_is_in_the_upper_layer_root() {
+    let watch = Watch::start();
+    let overlay = Overlay::mount();
+    let merged = fs::canonicalize(overlay.0.path()).unwrap().join("merged");
+    fs::copy("/bin/true", merged.join("dropped")).unwrap();
+    for (name, upper) in [("shipped", false), ("dropped", true)] {
+        let marker = marker(name);
+        run(Command::new(merged.join(name)).arg(&marker));
+        let event = watch.exec_with(marker.as_bytes());
+        assert_eq!(path_of(&event), merged.join(name).to_string_lossy());
+        let Known::Present(executable) = &event.process.executable else {
+            panic!("{event:?}");
+        };
+        assert_eq!(executable.overlay_upper, Known::Present(upper), "{name}");
+    }
+    watch.finish();
+}
