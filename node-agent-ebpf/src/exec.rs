@@ -108,6 +108,7 @@ fn full(slot: *mut Slot, task: Task, binprm: u64, cgroup: u64, flags: u32, names
         slot,
         read(place, offset!(path_mount)),
         read(place, offset!(path_dentry)),
+        1,
     );
     header.flags |= executable_path_flags(walked);
     record.path_len = path::copy_out(slot, at);
@@ -119,6 +120,7 @@ fn full(slot: *mut Slot, task: Task, binprm: u64, cgroup: u64, flags: u32, names
         slot,
         read(place, offset!(path_mount)),
         read(place, offset!(path_dentry)),
+        0,
     );
     if walked & path::TRUNCATED != 0 {
         header.flags |= flags::CWD_TRUNCATED;

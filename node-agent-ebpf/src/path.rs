@@ -23,9 +23,12 @@ pub(crate) const MEMFD: u32 = 8;
 /// Builds the path of `dentry` on `vfsmount` in the slot, from the end to the front. Returns the
 /// flags of this module; the slot's `position` says where the path starts.
 ///
+/// A file that is the root of a mount which hangs nowhere has no path: runtimes execute a copy of
+/// themselves like this. With `is_file` its path within its file system stands in.
+///
 /// Not inlined, so that the programs hold the loop once.
 #[inline(never)]
-pub(crate) fn walk(slot: *mut Slot, vfsmount: u64, dentry: u64) -> u32 {
+pub(crate) fn walk(slot: *mut Slot, vfsmount: u64, dentry: u64, is_file: u64) -> u32 {
     let mount = vfsmount.wrapping_sub(u64::from(offset!(mount_vfsmount)));
     store!(slot, mount, mount);
     store!(slot, root, read::<u64>(vfsmount, offset!(vfsmount_root)));
@@ -53,6 +56,10 @@ pub(crate) fn walk(slot: *mut Slot, vfsmount: u64, dentry: u64) -> u32 {
         if dentry == load!(slot, root) {
             let above: u64 = read(mount, offset!(mount_parent));
             if above == mount {
+                if is_file != 0 && load!(slot, position) == PATH as u32 {
+                    store!(slot, root, 0);
+                    continue;
+                }
                 store!(slot, flags, 0);
                 break;
             }
@@ -66,7 +73,8 @@ pub(crate) fn walk(slot: *mut Slot, vfsmount: u64, dentry: u64) -> u32 {
             continue;
         }
         if parent == dentry {
-            store!(slot, flags, DETACHED);
+            let flags = if load!(slot, root) == 0 { 0 } else { DETACHED };
+            store!(slot, flags, flags);
             break;
         }
         if !prepend(slot, dentry) {

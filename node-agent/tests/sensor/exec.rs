@@ -247,3 +247,22 @@ fn what_came_after_the_image_is_in_the_upper_layer_root() {
     }
     watch.finish();
 }
+
+#[test]
+#[ignore = "needs root and a kernel with BTF"]
+fn a_file_on_a_mount_that_hangs_nowhere_has_the_path_of_its_file_system_root() {
+    let watch = Watch::start();
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().join("place");
+    let program = fs::canonicalize(folder.path()).unwrap().join("program");
+    fs::write(&place, "").unwrap();
+    fs::copy("/bin/true", &program).unwrap();
+    run(Command::new("mount").arg("--bind").args([&program, &place]));
+    let open = File::open(&place).unwrap();
+    run(Command::new("umount").arg("--lazy").arg(&place));
+    let marker = marker("detached");
+    run(Command::new(format!("/proc/{}/fd/{}", std::process::id(), open.as_raw_fd())).arg(&marker));
+    let event = watch.exec_with(marker.as_bytes());
+    assert_eq!(path_of(&event), program.to_string_lossy());
+    watch.finish();
+}
