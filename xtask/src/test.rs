@@ -73,6 +73,8 @@ pub(crate) fn run(places: &Places, with_cluster: bool) -> Result<bool> {
                 "--locked",
                 "--workspace",
                 "--all-targets",
+                // One run shows all that is wrong.
+                "--keep-going",
                 "--",
                 "-D",
                 "warnings",
