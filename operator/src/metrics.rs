@@ -51,7 +51,10 @@ pub struct Metrics {
 
 impl Metrics {
     /// Registers every metric.
-    #[expect(clippy::too_many_lines, reason = "one declaration for each metric, in one place")]
+    #[expect(
+        clippy::too_many_lines,
+        reason = "one declaration for each metric, in one place"
+    )]
     pub fn new(registry: &mut Registry) -> Self {
         Self {
             refused_streams: counters(
