@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use yagura_event::{Event, EventKind};
+use yagura_event::{Event, EventKind, Text};
 use yagura_telemetry::chain;
 
 use super::{Finding, Verdict};
@@ -19,21 +19,32 @@ use crate::{
 /// How long the events of a process that ran may take to arrive.
 const DEADLINE: Duration = Duration::from_secs(5);
 
-/// What the sensor saw, as (kind, process id).
-#[derive(Debug, Default)]
+/// What the sensor saw. The process that is run to try the hooks is known by an argument: its
+/// process id is another one for the agent in a container than for the kernel.
+#[derive(Debug)]
 struct Seen {
-    events: Mutex<BTreeSet<(EventKind, u32)>>,
+    marker: Text,
+    state: Mutex<State>,
     arrived: Condvar,
 }
 
+#[derive(Debug, Default)]
+struct State {
+    /// Process id of the trial's process, as soon as it is seen.
+    process: Option<u32>,
+    events: BTreeSet<(u32, EventKind)>,
+}
+
 pub(super) fn findings(config: &SensorConfig) -> Vec<Finding> {
-    let seen = Arc::new(Seen::default());
+    let marker = format!("trial-of-{}", std::process::id());
+    let seen = Arc::new(Seen {
+        marker: Text::from(marker.as_str()),
+        state: Mutex::default(),
+        arrived: Condvar::new(),
+    });
     let consumer = {
         let seen = Arc::clone(&seen);
-        move |event: &Event| {
-            seen.lock().insert((event.kind, event.process.id.pid));
-            seen.arrived.notify_all();
-        }
+        move |event: &Event| seen.take(event)
     };
     let sensor = match Sensor::start(config, Arc::new(Names::default()), consumer) {
         Ok(sensor) => sensor,
@@ -47,7 +58,7 @@ pub(super) fn findings(config: &SensorConfig) -> Vec<Finding> {
         }
     };
     let hooks = sensor.hooks().to_vec();
-    let arrived = act().map(|process| seen.wait_for(process));
+    let arrived = act(&marker).map(|()| seen.wait());
     let mut findings = hooks
         .iter()
         .map(|hook| finding(hook, arrived.as_ref()))
@@ -56,40 +67,52 @@ pub(super) fn findings(config: &SensorConfig) -> Vec<Finding> {
     findings
 }
 
-/// Runs a process that does nothing, and tells its process id.
-fn act() -> std::io::Result<u32> {
-    let mut child = Command::new("/proc/self/exe")
-        .arg("--version")
+/// Runs a process that does nothing.
+fn act(marker: &str) -> std::io::Result<()> {
+    Command::new("/proc/self/exe")
+        .args(["--version", marker])
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
-        .spawn()?;
-    let process = child.id();
-    child.wait()?;
-    Ok(process)
+        .status()
+        .map(|_status| ())
 }
 
 impl Seen {
-    fn lock(&self) -> MutexGuard<'_, BTreeSet<(EventKind, u32)>> {
-        self.events.lock().unwrap_or_else(PoisonError::into_inner)
+    fn take(&self, event: &Event) {
+        let mut state = self.lock();
+        let process = event.process.id.pid;
+        state.events.insert((process, event.kind));
+        if event.kind == EventKind::ProcessExec && event.process.args.contains(&self.marker) {
+            state.process = Some(process);
+        }
+        self.arrived.notify_all();
     }
 
-    /// Kinds of events of this process, when all have arrived or the deadline is over.
-    fn wait_for(&self, process: u32) -> Vec<EventKind> {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Kinds of events of the process, when all have arrived or the deadline is over.
+    fn wait(&self) -> Vec<EventKind> {
         let until = Instant::now() + DEADLINE;
-        let mut events = self.lock();
+        let mut state = self.lock();
         loop {
             let kinds = EventKind::ALL
                 .into_iter()
-                .filter(|kind| events.contains(&(*kind, process)))
+                .filter(|kind| {
+                    state
+                        .process
+                        .is_some_and(|process| state.events.contains(&(process, *kind)))
+                })
                 .collect::<Vec<_>>();
             let left = until.saturating_duration_since(Instant::now());
             if kinds.len() == EventKind::ALL.len() || left.is_zero() {
                 return kinds;
             }
-            events = self
+            state = self
                 .arrived
-                .wait_timeout(events, left)
+                .wait_timeout(state, left)
                 .unwrap_or_else(PoisonError::into_inner)
                 .0;
         }
