@@ -19,8 +19,18 @@ pub async fn settled(client: &Client) -> Result<Vec<String>> {
     .await
 }
 
+/// Waits until every sensor runs the policy that it should, and that is another one than `before`.
+pub async fn changed(client: &Client, before: &[String]) -> Result<Vec<String>> {
+    eventually("every sensor runs another policy", || async {
+        let now = revisions(client).await?;
+        ensure!(now != before, "still {now:?}");
+        Ok(now)
+    })
+    .await
+}
+
 /// The active revisions of the sensors, when each is ready and runs the policy that it should.
-pub async fn revisions(client: &Client) -> Result<Vec<String>> {
+async fn revisions(client: &Client) -> Result<Vec<String>> {
     let sensors = all(client).await?;
     ensure!(!sensors.is_empty(), "there is no NodeSensor");
     sensors.iter().map(active_revision).collect()

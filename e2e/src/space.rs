@@ -9,6 +9,7 @@ use k8s_openapi::api::core::v1::Namespace;
 use kube::Client;
 use kube::api::{Api, DeleteParams, ObjectMeta, PostParams};
 
+use crate::cluster::INSTALLATION;
 use crate::{cluster, dump, install, objects};
 
 /// The label on everything that a test creates; its value is the test's namespace.
@@ -95,6 +96,9 @@ async fn remove(space: &Space) -> Result<()> {
             failed.push(format!("{error:#}"));
         }
     }
+    if let Err(error) = remove_signals_elsewhere(space).await {
+        failed.push(format!("{error:#}"));
+    }
     let namespaces = Api::<Namespace>::all(space.client.clone());
     if let Err(error) = namespaces.delete(&space.name, &DeleteParams::background()).await {
         failed.push(error.to_string());
@@ -104,4 +108,17 @@ async fn remove(space: &Space) -> Result<()> {
     } else {
         Err(anyhow!("cannot clean up {}: {}", space.name, failed.join("; ")))
     }
+}
+
+/// Signals about the node, and those that a namespace that is being removed no longer takes, are in the operator's.
+async fn remove_signals_elsewhere(space: &Space) -> Result<()> {
+    let stem = format!("{}-", space.name);
+    for signal in objects::list(&space.client, "SecuritySignal", Some(INSTALLATION), "").await? {
+        let rule = signal["spec"]["rule"]["name"].as_str().unwrap_or_default();
+        if rule.starts_with(&stem) {
+            let name = signal["metadata"]["name"].as_str().unwrap_or_default();
+            objects::delete(&space.client, "SecuritySignal", Some(INSTALLATION), name).await?;
+        }
+    }
+    Ok(())
 }
