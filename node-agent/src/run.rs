@@ -20,7 +20,7 @@ use yagura_telemetry::{Readiness, Registry, chain};
 
 use crate::agent::Agent;
 use crate::args::{KernelArgs, OutputFormat, RunArgs};
-use crate::bpf::{LoadConfig, Sensor, SensorConfig};
+use crate::bpf::{CounterSnapshot, LoadConfig, Sensor, SensorConfig};
 use crate::enrich::Names;
 use crate::facts::HostRoot;
 use crate::heartbeat::Heartbeat;
@@ -132,7 +132,7 @@ async fn serve(args: &RunArgs) -> Result<(), RunError> {
     let ended = watch::end(args.time, &agent, &stop).await;
     // Nothing new comes, what was seen is folded and written, then it is handed over.
     let sensor = agent.sight.take();
-    let flush = join(move || drop(sensor), recording).await;
+    let (counters, flush) = join(move || sensor.and_then(counted), recording).await;
     if let Some(journal) = journal {
         watch::handed_over(&journal, FAREWELL).await;
     }
@@ -141,23 +141,36 @@ async fn serve(args: &RunArgs) -> Result<(), RunError> {
     tasks.close();
     tasks.wait().await;
     let drain = match output {
-        Some(output) => join(|| {}, output).await,
+        Some(output) => join(|| {}, output).await.1,
         None => Ok(()),
     };
-    watch::summary(&metrics);
+    watch::summary(&metrics, counters.flatten().as_ref());
     flush.and(drain).and(ended)
 }
 
-/// Stops something and waits for its thread, off the runtime's own.
-async fn join(stop: impl FnOnce() + Send + 'static, thread: JoinHandle<()>) -> Result<(), RunError> {
+/// Stops something and waits for its thread, off the runtime's own. What stopping gave is there
+/// unless it panicked.
+async fn join<T: Send + 'static>(
+    stop: impl FnOnce() -> T + Send + 'static,
+    thread: JoinHandle<()>,
+) -> (Option<T>, Result<(), RunError>) {
     let joined = tokio::task::spawn_blocking(move || {
-        stop();
-        thread.join().is_ok()
+        let stopped = stop();
+        (stopped, thread.join().is_ok())
     });
     match joined.await {
-        Ok(true) => Ok(()),
-        Ok(false) | Err(_) => Err(RunError::ThreadFailed),
+        Ok((stopped, true)) => (Some(stopped), Ok(())),
+        Ok((stopped, false)) => (Some(stopped), Err(RunError::ThreadFailed)),
+        Err(_) => (None, Err(RunError::ThreadFailed)),
     }
+}
+
+/// Stops the sensor and reads its final counters.
+fn counted(sensor: Sensor) -> Option<CounterSnapshot> {
+    sensor
+        .stop()
+        .inspect_err(|error| tracing::warn!(error = %chain(error), "the sensor's last counters cannot be read"))
+        .ok()
 }
 
 /// Runs a task until it is told to hang up.

@@ -13,7 +13,7 @@ use crate::install;
 use crate::process::{output, wait_until};
 use crate::progress::{say, seconds, step};
 
-const NAMESPACE: &str = "yagura-system";
+pub(crate) const NAMESPACE: &str = "yagura-system";
 const VICTIM_NAMESPACE: &str = "shop";
 const VICTIM: &str = "cart";
 
@@ -25,12 +25,12 @@ const PATIENCE: Duration = Duration::from_mins(3);
 const ATTACK: &str = "id; cp /bin/busybox /tmp/echo; /tmp/echo miner started; nc -w 1 127.0.0.1 1; exit 0";
 
 /// Where the demo takes place.
-struct Stage {
-    kubectl: Kubectl,
+pub(crate) struct Stage {
+    pub(crate) kubectl: Kubectl,
     helm: PathBuf,
     kubeconfig: PathBuf,
     /// Whether the cluster was started by this run, so that it is for this run to stop it.
-    started: bool,
+    pub(crate) started: bool,
 }
 
 /// Runs the demo; `kubeconfig` names an existing cluster to use instead of our own.
@@ -39,9 +39,12 @@ pub(crate) fn run(places: &Places, keep: bool, kubeconfig: Option<PathBuf>) -> R
     let ours = kubeconfig.is_none();
     let stage = match kubeconfig {
         Some(file) => existing(places, file)?,
-        None => own(places)?,
+        None => {
+            install::root("demo")?;
+            own(places, Profile::Dev)?
+        }
     };
-    let shown = show(places, &stage);
+    let shown = install(places, &stage).and_then(|()| watch_attack(&stage.kubectl));
     if shown.is_err() {
         // The reason of a failure is gone with the cluster, so it is said before.
         explain(&stage.kubectl)?;
@@ -58,9 +61,9 @@ pub(crate) fn run(places: &Places, keep: bool, kubeconfig: Option<PathBuf>) -> R
     look_around(&stage, ours)
 }
 
-fn own(places: &Places) -> Result<Stage> {
-    install::root("demo")?;
-    image::run(places, Profile::Dev)?;
+/// Builds the images and starts our own cluster with them.
+pub(crate) fn own(places: &Places, profile: Profile) -> Result<Stage> {
+    image::run(places, profile)?;
     let before = cluster::up(places)?;
     for archive in image::archives(places) {
         cluster::load_image(places, &archive)?;
@@ -90,7 +93,8 @@ fn existing(places: &Places, kubeconfig: PathBuf) -> Result<Stage> {
     })
 }
 
-fn show(places: &Places, stage: &Stage) -> Result<()> {
+/// Installs the chart and the shipped content, and waits until every node runs the rules.
+pub(crate) fn install(places: &Places, stage: &Stage) -> Result<()> {
     let Stage {
         kubectl,
         helm,
@@ -146,8 +150,7 @@ fn show(places: &Places, stage: &Stage) -> Result<()> {
                 "--timeout=120s",
             ])
             .map(drop)
-    })?;
-    watch_attack(kubectl)
+    })
 }
 
 fn namespace(name: &str, labels: &str) -> String {

@@ -1,5 +1,6 @@
 //! Every developer command of this repository: `cargo xtask --help` lists them.
 
+mod bench;
 mod bpf;
 mod cache;
 mod cluster;
@@ -65,6 +66,18 @@ enum Task {
         #[arg(long, value_enum, default_value_t = image::Profile::Release)]
         profile: image::Profile,
     },
+    /// Measure what Yagura costs and how quick it is.
+    Bench {
+        /// What is measured.
+        #[arg(value_enum, default_value_t)]
+        subject: bench::Subject,
+        /// Print one JSON line a figure.
+        #[arg(long)]
+        json: bool,
+    },
+    /// The load of a benchmark: start processes, one after the other.
+    #[command(hide = true)]
+    BenchLoad(bench::load::Load),
     /// Rewrite generated files from their sources.
     Gen {
         /// Only say whether they are fresh.
@@ -116,6 +129,8 @@ fn run(arguments: Arguments) -> Result<bool> {
         Task::Demo { keep, kubeconfig } => demo::run(&places, keep, kubeconfig)?,
         Task::Image { profile } => image::run(&places, profile)?,
         Task::Gen { check } => generate::run(&places, check)?,
+        Task::Bench { subject, json } => bench::run(&places, subject, json)?,
+        Task::BenchLoad(load) => bench::load::run(&load)?,
         Task::Tidy => {
             tidy::run(&places)?;
             generate::run(&places, true)?;

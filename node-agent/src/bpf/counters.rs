@@ -51,6 +51,16 @@ impl KindCounts {
     pub fn lost(&self) -> u64 {
         self.missed + self.throttled + self.scratch_busy + self.ring_full + self.oversized
     }
+
+    /// What the kernel side says became of the hits that it saw.
+    fn explained(&self) -> u64 {
+        self.filtered
+            + self.throttled
+            + self.scratch_busy
+            + self.ring_full
+            + self.oversized
+            + self.submitted
+    }
 }
 
 impl CounterSnapshot {
@@ -59,16 +69,31 @@ impl CounterSnapshot {
         self.kinds.iter().find(|counts| counts.kind == name)
     }
 
+    /// Runs of the hooks.
+    pub fn seen(&self) -> u64 {
+        self.kinds.iter().map(|counts| counts.seen).sum()
+    }
+
+    /// Records that never became an event, each by a named cause.
+    pub fn lost(&self) -> u64 {
+        self.kinds.iter().map(|counts| counts.lost() + counts.undecodable).sum::<u64>() + self.foreign
+    }
+
+    /// Records that no counter explains: 0 at rest.
+    pub fn unexplained(&self) -> u64 {
+        let of_kind = |counts: &KindCounts| {
+            counts.seen.abs_diff(counts.explained())
+                + counts.submitted.abs_diff(counts.received)
+                + counts.received.abs_diff(counts.decoded + counts.undecodable)
+        };
+        self.kinds.iter().map(of_kind).sum()
+    }
+
     /// Where the sums do not agree; empty at rest. Each text names the kind and both sides.
     pub fn differences(&self) -> Vec<String> {
         let mut differences = Vec::new();
         for counts in &self.kinds {
-            let explained = counts.filtered
-                + counts.throttled
-                + counts.scratch_busy
-                + counts.ring_full
-                + counts.oversized
-                + counts.submitted;
+            let explained = counts.explained();
             if counts.seen != explained {
                 differences.push(format!(
                     "{}: seen {} but {explained} explained",

@@ -11,6 +11,7 @@ use yagura_store::spool::Usage;
 
 use super::RunError;
 use crate::agent::Agent;
+use crate::bpf::CounterSnapshot;
 use crate::journal::Journal;
 use crate::metrics::Metrics;
 
@@ -105,9 +106,17 @@ pub(super) fn gap(gap: Option<Duration>, metrics: &Metrics) {
 }
 
 /// What happened in all.
-pub(super) fn summary(metrics: &Metrics) {
+pub(super) fn summary(metrics: &Metrics, sensor: Option<&CounterSnapshot>) {
+    let unexplained = sensor.map(CounterSnapshot::unexplained);
+    if unexplained.is_some_and(|unexplained| unexplained > 0) {
+        let differences = sensor.map(CounterSnapshot::differences);
+        tracing::error!(?differences, "the sensor's counters do not add up; please report it");
+    }
     let matched = metrics.events.get(["matched"]);
     tracing::info!(
+        seen = sensor.map(CounterSnapshot::seen),
+        lost = sensor.map(CounterSnapshot::lost),
+        unexplained,
         events = matched + metrics.events.get(["unmatched"]),
         matched,
         matches = metrics.matches.get(),
