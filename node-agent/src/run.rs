@@ -169,7 +169,9 @@ async fn join<T: Send + 'static>(
 fn counted(sensor: Sensor) -> Option<CounterSnapshot> {
     sensor
         .stop()
-        .inspect_err(|error| tracing::warn!(error = %chain(error), "the sensor's last counters cannot be read"))
+        .inspect_err(
+            |error| tracing::warn!(error = %chain(error), "the sensor's last counters cannot be read"),
+        )
         .ok()
 }
 

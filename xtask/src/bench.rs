@@ -90,14 +90,17 @@ fn main_job(places: &Places, json: bool) -> Result<()> {
     install::packages(install::BUILD)?;
     bpf::prepare(places)?;
     let mut build = Command::new("cargo");
-    build.current_dir(places.repository()).args(["build", "--locked", "--release"]);
+    build
+        .current_dir(places.repository())
+        .args(["build", "--locked", "--release"]);
     build.args(["--package", "yagura-node-agent", "--bin", "yagura-agent"]);
     step("build the agent as it is shipped", || shown_live(&mut build))?;
 
     let scratch = places.scratch("bench");
     let marked = scratch.join("rules");
     std::fs::create_dir_all(&marked).with_context(|| format!("cannot create {}", marked.display()))?;
-    std::fs::write(marked.join("rule.yaml"), MARKED_RULE).context("cannot write the rule of the benchmark")?;
+    std::fs::write(marked.join("rule.yaml"), MARKED_RULE)
+        .context("cannot write the rule of the benchmark")?;
     let bench = Bench {
         places,
         agent: image::target_folder(places)?.join("release").join("yagura-agent"),
@@ -107,8 +110,12 @@ fn main_job(places: &Places, json: bool) -> Result<()> {
         scratch: scratch.clone(),
     };
     let mut figures = Vec::new();
-    step("time the way from an execution to the agent's output", || latency::measure(&bench, &mut figures))?;
-    step("measure what the agent costs", || overhead::measure(&bench, &mut figures))?;
+    step("time the way from an execution to the agent's output", || {
+        latency::measure(&bench, &mut figures)
+    })?;
+    step("measure what the agent costs", || {
+        overhead::measure(&bench, &mut figures)
+    })?;
     signals::measure(&bench, &mut figures)?;
     std::fs::remove_dir_all(&scratch).with_context(|| format!("cannot remove {}", scratch.display()))?;
     report::show(&figures, json)

@@ -37,12 +37,11 @@ pub(crate) struct Stage {
 pub(crate) fn run(places: &Places, keep: bool, kubeconfig: Option<PathBuf>) -> Result<()> {
     let started = Instant::now();
     let ours = kubeconfig.is_none();
-    let stage = match kubeconfig {
-        Some(file) => existing(places, file)?,
-        None => {
-            install::root("demo")?;
-            own(places, Profile::Dev)?
-        }
+    let stage = if let Some(file) = kubeconfig {
+        existing(places, file)?
+    } else {
+        install::root("demo")?;
+        own(places, Profile::Dev)?
     };
     let shown = install(places, &stage).and_then(|()| watch_attack(&stage.kubectl));
     if shown.is_err() {

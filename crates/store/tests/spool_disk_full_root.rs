@@ -15,7 +15,7 @@ impl Tiny {
             .args(["-t", "tmpfs", "-o", "size=2m", "tmpfs"])
             .arg(at)
             .status()
-            .unwrap();
+            .expect("mount can be started");
         assert!(status.success(), "mount needs root");
         Self(at.to_owned())
     }

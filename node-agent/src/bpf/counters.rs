@@ -54,12 +54,7 @@ impl KindCounts {
 
     /// What the kernel side says became of the hits that it saw.
     fn explained(&self) -> u64 {
-        self.filtered
-            + self.throttled
-            + self.scratch_busy
-            + self.ring_full
-            + self.oversized
-            + self.submitted
+        self.filtered + self.throttled + self.scratch_busy + self.ring_full + self.oversized + self.submitted
     }
 }
 
@@ -76,7 +71,11 @@ impl CounterSnapshot {
 
     /// Records that never became an event, each by a named cause.
     pub fn lost(&self) -> u64 {
-        self.kinds.iter().map(|counts| counts.lost() + counts.undecodable).sum::<u64>() + self.foreign
+        self.kinds
+            .iter()
+            .map(|counts| counts.lost() + counts.undecodable)
+            .sum::<u64>()
+            + self.foreign
     }
 
     /// Records that no counter explains: 0 at rest.

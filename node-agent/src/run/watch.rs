@@ -110,7 +110,10 @@ pub(super) fn summary(metrics: &Metrics, sensor: Option<&CounterSnapshot>) {
     let unexplained = sensor.map(CounterSnapshot::unexplained);
     if unexplained.is_some_and(|unexplained| unexplained > 0) {
         let differences = sensor.map(CounterSnapshot::differences);
-        tracing::error!(?differences, "the sensor's counters do not add up; please report it");
+        tracing::error!(
+            ?differences,
+            "the sensor's counters do not add up; please report it"
+        );
     }
     let matched = metrics.events.get(["matched"]);
     tracing::info!(

@@ -57,11 +57,21 @@ impl Agent {
     pub(crate) fn start(binary: &Path, rules: &[&Path], state: &Path) -> Result<Self> {
         let metrics = format!("127.0.0.1:{}", free_port()?);
         let mut command = Command::new("taskset");
-        command.args(["--cpu-list", "1"]).arg(binary).args(["--log-format", "json", "run", "--output", "json", "--only-signals"]);
+        command.args(["--cpu-list", "1"]).arg(binary).args([
+            "--log-format",
+            "json",
+            "run",
+            "--output",
+            "json",
+            "--only-signals",
+        ]);
         for folder in rules {
             command.arg("--rules").arg(folder);
         }
-        command.arg("--state-dir").arg(state).args(["--metrics-address", &metrics]);
+        command
+            .arg("--state-dir")
+            .arg(state)
+            .args(["--metrics-address", &metrics]);
         let log = state.join("agent.log");
         let errors = std::fs::File::create(&log).context("cannot create the agent's log")?;
         let mut child = command
@@ -82,12 +92,20 @@ impl Agent {
                 }
             }
         });
-        let agent = Self { child, seen, metrics, log };
+        let agent = Self {
+            child,
+            seen,
+            metrics,
+            log,
+        };
         let ready = process::wait_until(Duration::from_secs(30), || {
             Ok(process::ended(agent.pid()?) || agent.get("/readyz").is_ok())
         })?;
         if !ready || process::ended(agent.pid()?) {
-            bail!("the agent did not get ready; its log ends with:\n{}", process::tail(&agent.log, 20));
+            bail!(
+                "the agent did not get ready; its log ends with:\n{}",
+                process::tail(&agent.log, 20)
+            );
         }
         Ok(agent)
     }
@@ -96,10 +114,19 @@ impl Agent {
     pub(crate) fn lines(&self, count: u32) -> Result<Vec<Seen>> {
         let deadline = Instant::now() + Duration::from_secs(20);
         (0..count)
-            .map(|n| match self.seen.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-                Ok(seen) => Ok(seen),
-                Err(RecvTimeoutError::Timeout) => bail!("the agent showed {n} of {count} marked processes"),
-                Err(RecvTimeoutError::Disconnected) => bail!("the agent ended after {n} of {count} marked processes"),
+            .map(|n| {
+                match self
+                    .seen
+                    .recv_timeout(deadline.saturating_duration_since(Instant::now()))
+                {
+                    Ok(seen) => Ok(seen),
+                    Err(RecvTimeoutError::Timeout) => {
+                        bail!("the agent showed {n} of {count} marked processes")
+                    }
+                    Err(RecvTimeoutError::Disconnected) => {
+                        bail!("the agent ended after {n} of {count} marked processes")
+                    }
+                }
             })
             .collect()
     }
@@ -110,7 +137,10 @@ impl Agent {
         let (_, rest) = stat.rsplit_once(')').context("a stat line without a name")?;
         let fields: Vec<&str> = rest.split_whitespace().collect();
         let ticks = |index: usize| -> Result<f64> {
-            fields.get(index).and_then(|field| field.parse().ok()).context("a stat line that ends early")
+            fields
+                .get(index)
+                .and_then(|field| field.parse().ok())
+                .context("a stat line that ends early")
         };
         // Fields 14 and 15 of proc_pid_stat(5); the first of `fields` is field 3. A tick is 10 ms.
         Ok((ticks(11)? + ticks(12)?) / 100.0)
@@ -119,9 +149,15 @@ impl Agent {
     /// The highest resident memory so far, in MiB (`VmHWM`).
     pub(crate) fn peak_memory(&self) -> Result<f64> {
         let status = self.proc_file("status")?;
-        let line = status.lines().find(|line| line.starts_with("VmHWM:")).context("a status without VmHWM")?;
-        let kibibytes: f64 =
-            line.split_whitespace().nth(1).and_then(|n| n.parse().ok()).context("a VmHWM that is no number")?;
+        let line = status
+            .lines()
+            .find(|line| line.starts_with("VmHWM:"))
+            .context("a status without VmHWM")?;
+        let kibibytes: f64 = line
+            .split_whitespace()
+            .nth(1)
+            .and_then(|n| n.parse().ok())
+            .context("a VmHWM that is no number")?;
         Ok(kibibytes / 1024.0)
     }
 
@@ -135,7 +171,10 @@ impl Agent {
     }
 
     fn pid(&self) -> Result<Pid> {
-        i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).context("the kernel gave an impossible pid")
+        i32::try_from(self.child.id())
+            .ok()
+            .and_then(Pid::from_raw)
+            .context("the kernel gave an impossible pid")
     }
 
     fn proc_file(&self, name: &str) -> Result<String> {
@@ -158,20 +197,37 @@ impl Drop for Agent {
 
 /// Nanoseconds since the Unix epoch.
 pub(crate) fn now() -> u128 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos())
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_nanos())
 }
 
 fn free_port() -> Result<u16> {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").context("cannot bind a port on loopback")?;
-    Ok(listener.local_addr().context("a listener without an address")?.port())
+    Ok(listener
+        .local_addr()
+        .context("a listener without an address")?
+        .port())
 }
 
 /// The account in a log of JSON lines: it is in the line that says that the agent ended.
 fn account(log: &str) -> Result<Account> {
-    let line = log.lines().rev().find(|line| line.contains("\"unexplained\"")).context("the agent gave no account")?;
+    let line = log
+        .lines()
+        .rev()
+        .find(|line| line.contains("\"unexplained\""))
+        .context("the agent gave no account")?;
     let line: serde_json::Value = serde_json::from_str(line).with_context(|| format!("no JSON: {line}"))?;
-    let number = |name: &str| line["fields"][name].as_f64().with_context(|| format!("no {name} in {line}"));
-    Ok(Account { seen: number("seen")?, lost: number("lost")?, unexplained: number("unexplained")? })
+    let number = |name: &str| {
+        line["fields"][name]
+            .as_f64()
+            .with_context(|| format!("no {name} in {line}"))
+    };
+    Ok(Account {
+        seen: number("seen")?,
+        lost: number("lost")?,
+        unexplained: number("unexplained")?,
+    })
 }
 
 #[cfg(test)]
@@ -182,7 +238,14 @@ mod tests {
     fn the_account_is_read_from_the_last_line_that_has_one() {
         let log = "{\"fields\":{\"message\":\"started\"}}\n\
                    {\"fields\":{\"message\":\"ended\",\"seen\":9,\"lost\":1,\"unexplained\":0}}\n";
-        assert_eq!(account(log).unwrap(), Account { seen: 9.0, lost: 1.0, unexplained: 0.0 });
+        assert_eq!(
+            account(log).unwrap(),
+            Account {
+                seen: 9.0,
+                lost: 1.0,
+                unexplained: 0.0
+            }
+        );
         assert!(account("{}").is_err());
     }
 }

@@ -45,19 +45,31 @@ pub(crate) fn run(load: &Load) -> Result<()> {
         let mut command = Command::new(&load.program);
         command.arg("true").stdin(Stdio::null()).stdout(Stdio::null());
         if load.marked {
-            let now = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock is before 1970")?;
+            let now = SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .context("the clock is before 1970")?;
             command.arg(format!("{MARK}{}", now.as_nanos()));
         }
-        let status = command.status().with_context(|| format!("cannot start {}", load.program.display()))?;
+        let status = command
+            .status()
+            .with_context(|| format!("cannot start {}", load.program.display()))?;
         ensure!(status.success(), "{} ended with {status}", load.program.display());
     }
     say(format!("{:.6}", started.elapsed().as_secs_f64()))
 }
 
 /// The load as a process of its own, so that it can be pinned apart from what is measured.
-pub(crate) fn command(program: &std::path::Path, count: u32, rate: Option<u32>, marked: bool) -> Result<Command> {
+pub(crate) fn command(
+    program: &std::path::Path,
+    count: u32,
+    rate: Option<u32>,
+    marked: bool,
+) -> Result<Command> {
     let mut command = Command::new(std::env::current_exe().context("cannot find this program's file")?);
-    command.args(["bench-load", "--cpu", "0", "--count", &count.to_string()]).arg("--program").arg(program);
+    command
+        .args(["bench-load", "--cpu", "0", "--count", &count.to_string()])
+        .arg("--program")
+        .arg(program);
     if let Some(rate) = rate {
         command.args(["--rate", &rate.to_string()]);
     }
@@ -67,7 +79,10 @@ pub(crate) fn command(program: &std::path::Path, count: u32, rate: Option<u32>, 
     Ok(command)
 }
 
-#[expect(clippy::disallowed_methods, reason = "a load has a schedule; nothing is awaited")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a load has a schedule; nothing is awaited"
+)]
 fn wait_for(time: Instant) {
     std::thread::sleep(time.saturating_duration_since(Instant::now()));
 }
@@ -85,7 +100,10 @@ mod tests {
 
     #[test]
     fn the_mark_is_found_wherever_it_stands() {
-        assert_eq!(marked_time(r#"{"args":["yagura-bench-1700000000000000001"]}"#), Some(1_700_000_000_000_000_001));
+        assert_eq!(
+            marked_time(r#"{"args":["yagura-bench-1700000000000000001"]}"#),
+            Some(1_700_000_000_000_000_001)
+        );
         assert_eq!(marked_time("yagura-bench-"), None);
         assert_eq!(marked_time("nothing"), None);
     }

@@ -4,9 +4,9 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 
-use super::{Bench, agent};
 use super::report::Figure;
 use super::stats::Mean;
+use super::{Bench, agent};
 use crate::process::output;
 
 /// Executions of the steady load, and how many a second.
@@ -49,7 +49,10 @@ fn steady(bench: &Bench<'_>, figures: &mut Vec<Figure>) -> Result<()> {
         account.unexplained,
         "events",
         0.0,
-        format!("{} records seen by the hooks, {} lost by a named cause", account.seen, account.lost),
+        format!(
+            "{} records seen by the hooks, {} lost by a named cause",
+            account.seen, account.lost
+        ),
     ));
     Ok(())
 }
@@ -63,7 +66,11 @@ fn storm(bench: &Bench<'_>, figures: &mut Vec<Figure>) -> Result<()> {
     for pair in 0..PAIRS {
         let first = round(bench, pair % 2 == 0)?;
         let second = round(bench, pair % 2 != 0)?;
-        let (with, without) = if pair % 2 == 0 { (first, second) } else { (second, first) };
+        let (with, without) = if pair % 2 == 0 {
+            (first, second)
+        } else {
+            (second, first)
+        };
         slower.push((with / without - 1.0) * 100.0);
         bare.push(without / f64::from(STORM) * 1e6);
     }
@@ -75,7 +82,10 @@ fn storm(bench: &Bench<'_>, figures: &mut Vec<Figure>) -> Result<()> {
             mean.value,
             "%",
             3.0,
-            format!("± {:.2} (95 %), {PAIRS} pairs, bare {:.0} µs a process", mean.half_width, bare.value),
+            format!(
+                "± {:.2} (95 %), {PAIRS} pairs, bare {:.0} µs a process",
+                mean.half_width, bare.value
+            ),
         )
         .resolved(mean.half_width),
     );
@@ -84,8 +94,13 @@ fn storm(bench: &Bench<'_>, figures: &mut Vec<Figure>) -> Result<()> {
 
 /// Seconds of one storm.
 fn round(bench: &Bench<'_>, with_agent: bool) -> Result<f64> {
-    let agent = with_agent.then(|| bench.agent(&[&bench.shipped], "storm")).transpose()?;
+    let agent = with_agent
+        .then(|| bench.agent(&[&bench.shipped], "storm"))
+        .transpose()?;
     let seconds = output(&mut bench.load(STORM, None, false)?)?;
     agent.map(agent::Agent::stop).transpose()?;
-    seconds.trim().parse().with_context(|| format!("the load printed {seconds:?}"))
+    seconds
+        .trim()
+        .parse()
+        .with_context(|| format!("the load printed {seconds:?}"))
 }

@@ -24,8 +24,21 @@ pub(crate) struct Figure {
 
 impl Figure {
     /// A figure that holds when it is at most `bar`.
-    pub(crate) fn at_most(name: &'static str, value: f64, unit: &'static str, bar: f64, baseline: String) -> Self {
-        Self { name, value, unit, bar, holds: Some(value <= bar), baseline }
+    pub(crate) fn at_most(
+        name: &'static str,
+        value: f64,
+        unit: &'static str,
+        bar: f64,
+        baseline: String,
+    ) -> Self {
+        Self {
+            name,
+            value,
+            unit,
+            bar,
+            holds: Some(value <= bar),
+            baseline,
+        }
     }
 
     /// A figure with an interval of `half_width` around it: not resolved when that is wider than the bar.
@@ -38,11 +51,14 @@ impl Figure {
 /// Writes figures as a table or as JSON lines.
 pub(crate) fn show(figures: &[Figure], json: bool) -> Result<()> {
     if json {
-        return figures
-            .iter()
-            .try_for_each(|figure| say(serde_json::to_string(figure).context("cannot write a figure as JSON")?));
+        return figures.iter().try_for_each(|figure| {
+            say(serde_json::to_string(figure).context("cannot write a figure as JSON")?)
+        });
     }
-    say(format!("{:<26} {:>10} {:<12} {:>7}  {:<13} {}", "FIGURE", "VALUE", "UNIT", "BAR", "HOLDS", "AGAINST"))?;
+    say(format!(
+        "{:<26} {:>10} {:<12} {:>7}  {:<13} {}",
+        "FIGURE", "VALUE", "UNIT", "BAR", "HOLDS", "AGAINST"
+    ))?;
     figures.iter().try_for_each(|figure| {
         let holds = match figure.holds {
             Some(true) => "yes",

@@ -44,7 +44,11 @@ pub(super) fn measure(bench: &Bench<'_>, figures: &mut Vec<Figure>) -> Result<()
         at(0.99)?,
         "ms",
         1000.0,
-        format!("p50 {:.0} ms, {} signals opened at {RATE}/s", at(0.5)?, milliseconds.len()),
+        format!(
+            "p50 {:.0} ms, {} signals opened at {RATE}/s",
+            at(0.5)?,
+            milliseconds.len()
+        ),
     ));
     Ok(())
 }
@@ -64,7 +68,9 @@ fn arrivals(bench: &Bench<'_>, kubectl: &Kubectl) -> Result<Vec<f64>> {
 fn clean(kubectl: &Kubectl) -> Result<()> {
     let selector = format!("yagura.dev/rule={MARKED_RULE_NAME}");
     kubectl.run(&["delete", "detectionrule", MARKED_RULE_NAME, "--ignore-not-found"])?;
-    kubectl.run(&["delete", "securitysignals", "-n", NAMESPACE, "-l", &selector]).map(drop)
+    kubectl
+        .run(&["delete", "securitysignals", "-n", NAMESPACE, "-l", &selector])
+        .map(drop)
 }
 
 /// A running `kubectl get --watch` and the marks it shows, each with the time at which it was read.
@@ -76,7 +82,15 @@ struct Watch {
 impl Watch {
     fn start(kubectl: &Kubectl) -> Result<Self> {
         let mut command = kubectl.command();
-        command.args(["get", "securitysignals", "-n", NAMESPACE, "--watch", "-o", "jsonpath={.spec.group}{\"\\n\"}"]);
+        command.args([
+            "get",
+            "securitysignals",
+            "-n",
+            NAMESPACE,
+            "--watch",
+            "-o",
+            "jsonpath={.spec.group}{\"\\n\"}",
+        ]);
         let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -98,16 +112,25 @@ impl Watch {
     }
 
     fn first_seen(&mut self, count: u32) -> Result<Vec<f64>> {
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + Duration::from_mins(1);
         let mut seen = BTreeMap::new();
         while seen.len() < count as usize {
             let left = deadline.saturating_duration_since(Instant::now());
-            let Ok((started, read)) = self.marks.recv_timeout(left) else { break };
+            let Ok((started, read)) = self.marks.recv_timeout(left) else {
+                break;
+            };
             seen.entry(started).or_insert(read);
         }
-        ensure!(seen.len() == count as usize, "{} of {count} signals came within 60 s of the last execution", seen.len());
+        ensure!(
+            seen.len() == count as usize,
+            "{} of {count} signals came within 60 s of the last execution",
+            seen.len()
+        );
         #[expect(clippy::cast_precision_loss, reason = "nanoseconds of seconds at most")]
-        let milliseconds = seen.iter().map(|(started, read)| read.saturating_sub(*started) as f64 / 1e6).collect();
+        let milliseconds = seen
+            .iter()
+            .map(|(started, read)| read.saturating_sub(*started) as f64 / 1e6)
+            .collect();
         Ok(milliseconds)
     }
 }

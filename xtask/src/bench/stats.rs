@@ -29,15 +29,19 @@ impl Mean {
         let freedom = values.len().checked_sub(1).filter(|freedom| *freedom > 0)?;
         let value = values.iter().sum::<f64>() / n;
         let variance = values.iter().map(|x| (x - value).powi(2)).sum::<f64>() / (n - 1.0);
-        Some(Self { value, half_width: t95(freedom) * (variance / n).sqrt() })
+        Some(Self {
+            value,
+            half_width: t95(freedom) * (variance / n).sqrt(),
+        })
     }
 }
 
 /// Two-sided 95 % quantiles of Student's t by degrees of freedom (any table of statistics).
 fn t95(freedom: usize) -> f64 {
     const TABLE: [f64; 30] = [
-        12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131,
-        2.120, 2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042,
+        12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145,
+        2.131, 2.120, 2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048,
+        2.045, 2.042,
     ];
     TABLE.get(freedom.saturating_sub(1)).copied().unwrap_or(1.96)
 }

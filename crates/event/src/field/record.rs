@@ -23,7 +23,11 @@ impl Registry {
             }
         }
         if !event.process.ancestors.is_empty() && !pairs.iter().any(|(path, _)| *path == ANCESTORS) {
-            let names = event.process.ancestors.iter().map(|ancestor| Tree::Text(ancestor.name.clone()));
+            let names = event
+                .process
+                .ancestors
+                .iter()
+                .map(|ancestor| Tree::Text(ancestor.name.clone()));
             pairs.push((ANCESTORS, Tree::List(names.collect())));
         }
         Record {
@@ -72,11 +76,15 @@ mod tests {
 
     #[test]
     fn the_process_tree_is_shown_by_names_unless_asked_for() {
-        let ancestor = |name: &str| Tree::map([("name".into(), name.into()), ("args".into(), Tree::List(vec![]))]);
+        let ancestor =
+            |name: &str| Tree::map([("name".into(), name.into()), ("args".into(), Tree::List(vec![]))]);
         let tree = Tree::map([
             ("kind".into(), "process.exec".into()),
             ("process.name".into(), "sh".into()),
-            ("process.ancestors".into(), Tree::List(vec![ancestor("runc"), ancestor("containerd-shim")])),
+            (
+                "process.ancestors".into(),
+                Tree::List(vec![ancestor("runc"), ancestor("containerd-shim")]),
+            ),
         ]);
         let event = build_event(&tree, Timestamp(7)).unwrap();
         let registry = Registry::workload();
