@@ -26,7 +26,7 @@ use yagura_store::signals::{Applied, Incoming, Observed, RuleSummary, SignalStor
 use crate::metrics::Metrics;
 
 pub use place::{Placement, Refused, place};
-pub use posture::{PostureChange, Scope};
+pub use posture::{CHECK_KIND, PostureChange, Scope};
 pub use seed::{SeedError, seed};
 pub use triage::watch as watch_triage;
 pub use writer::run as write;

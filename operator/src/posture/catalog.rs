@@ -12,6 +12,7 @@ use yagura_engine::posture::Judge;
 use super::validate::{Valid, validate};
 use crate::detection_rule::validate::Invalid;
 use crate::index::policy::RuleMeta;
+use crate::signals::CHECK_KIND;
 
 /// Checks and frameworks by name.
 #[derive(Debug, Default)]
@@ -192,7 +193,7 @@ pub(super) fn is_manual(control: &yagura_crds::posture_framework::Control) -> bo
 fn meta(check: &PostureCheck) -> RuleMeta {
     let spec = &check.spec;
     RuleMeta {
-        kind: "PostureCheck",
+        kind: CHECK_KIND,
         uid: check.uid().unwrap_or_default(),
         name: check.name_any(),
         generation: check.metadata.generation.unwrap_or_default(),

@@ -41,6 +41,15 @@ pub struct PostureChange {
     pub time: Timestamp,
 }
 
+/// The kind of object that a posture signal names as its rule.
+pub const CHECK_KIND: &str = "PostureCheck";
+
+/// What the store keeps a check's signals under: its name, not its uid, so that a check which is
+/// deleted and applied again goes on with the signals that it has. A uid has no slash.
+pub(super) fn store_key(check: &str) -> String {
+    format!("{CHECK_KIND}/{check}")
+}
+
 impl PostureChange {
     /// The store's part of it.
     pub(super) fn observation(&self, home: &str) -> Observation {
@@ -64,7 +73,7 @@ impl PostureChange {
             None,
         );
         Observation {
-            rule: self.check.uid.clone(),
+            rule: store_key(&self.check.name),
             rule_name: self.check.name.clone(),
             key: key::of_scope(&scope),
             namespace: namespace.to_owned(),

@@ -12,6 +12,7 @@ use yagura_event::Timestamp;
 use yagura_store::signals::Seed;
 
 use super::detail::Detail;
+use super::posture::{CHECK_KIND, store_key};
 use super::{Ledger, LedgerError, annotations, now};
 
 /// Objects asked for at a time.
@@ -84,7 +85,10 @@ fn seed_of(signal: SecuritySignal) -> Option<Seed> {
         status: status.clone(),
     };
     Some(Seed {
-        rule: signal.spec.rule.uid,
+        rule: match signal.spec.rule.kind.as_str() {
+            CHECK_KIND => store_key(&signal.spec.rule.name),
+            _ => signal.spec.rule.uid,
+        },
         rule_name: signal.spec.rule.name,
         key,
         overflow: notes.get(annotations::OVERFLOW).is_some_and(|v| v == "true"),
@@ -124,6 +128,14 @@ mod tests {
         let mut whole = object.identity;
         whole["status"] = object.status["status"].clone();
         serde_json::from_value(whole).unwrap()
+    }
+
+    #[test]
+    fn a_check_that_is_applied_again_finds_its_signals_by_its_name() {
+        let mut object = written(&stored());
+        object.data["spec"]["rule"] =
+            serde_json::json!({"kind": "PostureCheck", "name": "no-host-path", "uid": "u", "generation": 2});
+        assert_eq!(read(object).unwrap().rule, "PostureCheck/no-host-path");
     }
 
     #[test]
