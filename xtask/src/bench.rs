@@ -16,10 +16,9 @@ use anyhow::{Context as _, Result};
 use clap::ValueEnum;
 
 use crate::cache::Places;
-use crate::image;
-use crate::process::shown_live;
+use crate::image::{self, Profile};
+use crate::install;
 use crate::progress::step;
-use crate::{bpf, install};
 
 /// What is measured.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -45,7 +44,7 @@ spec:
   condition: event.kind == "process.exec" && process.args.exists(a, a.startsWith("yagura-bench-"))
   signal:
     title: Marked process
-    groupBy: [process.args]
+    groupBy: [process.command_line]
 "#;
 
 /// The name of [`MARKED_RULE`].
@@ -87,14 +86,7 @@ pub(crate) fn run(places: &Places, subject: Subject, json: bool) -> Result<()> {
 
 fn main_job(places: &Places, json: bool) -> Result<()> {
     install::root("bench")?;
-    install::packages(install::BUILD)?;
-    bpf::prepare(places)?;
-    let mut build = Command::new("cargo");
-    build
-        .current_dir(places.repository())
-        .args(["build", "--locked", "--release"]);
-    build.args(["--package", "yagura-node-agent", "--bin", "yagura-agent"]);
-    step("build the agent as it is shipped", || shown_live(&mut build))?;
+    image::build(places, Profile::Release)?;
 
     let scratch = places.scratch("bench");
     let marked = scratch.join("rules");

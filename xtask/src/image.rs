@@ -53,8 +53,8 @@ const REPOSITORY: &str = "docker.io/yagura";
 /// The tag, which is also the chart's default.
 const TAG: &str = env!("CARGO_PKG_VERSION");
 
-/// Builds the programs and packs one image each.
-pub(crate) fn run(places: &Places, profile: Profile) -> Result<()> {
+/// Builds the programs, both in one run, so that they share what they depend on.
+pub(crate) fn build(places: &Places, profile: Profile) -> Result<()> {
     install::packages(install::BUILD)?;
     bpf::prepare(places)?;
     let mut cargo = Command::new("cargo");
@@ -65,7 +65,12 @@ pub(crate) fn run(places: &Places, profile: Profile) -> Result<()> {
     if profile == Profile::Release {
         cargo.arg("--release");
     }
-    step("build the operator and the agent", || shown_live(&mut cargo))?;
+    step("build the operator and the agent", || shown_live(&mut cargo))
+}
+
+/// Builds the programs and packs one image each.
+pub(crate) fn run(places: &Places, profile: Profile) -> Result<()> {
+    build(places, profile)?;
     let built = target_folder(places)?.join(match profile {
         Profile::Dev => "debug",
         Profile::Release => "release",

@@ -219,7 +219,7 @@ fn account(log: &str) -> Result<Account> {
         .context("the agent gave no account")?;
     let line: serde_json::Value = serde_json::from_str(line).with_context(|| format!("no JSON: {line}"))?;
     let number = |name: &str| {
-        line["fields"][name]
+        line[name]
             .as_f64()
             .with_context(|| format!("no {name} in {line}"))
     };
@@ -236,8 +236,8 @@ mod tests {
 
     #[test]
     fn the_account_is_read_from_the_last_line_that_has_one() {
-        let log = "{\"fields\":{\"message\":\"started\"}}\n\
-                   {\"fields\":{\"message\":\"ended\",\"seen\":9,\"lost\":1,\"unexplained\":0}}\n";
+        let log = "{\"message\":\"started\"}\n\
+                   {\"message\":\"ended\",\"seen\":9,\"lost\":1,\"unexplained\":0}\n";
         assert_eq!(
             account(log).unwrap(),
             Account {
