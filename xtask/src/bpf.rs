@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::cache::Places;
 use crate::install::{self, BPF_LINKER, KERNEL_COMPILER, KERNEL_LINKER};
-use crate::process::output;
+use crate::process::{output, output_beside_progress};
 
 /// The file that the build script writes into its output folder.
 const OBJECT: &str = "yagura-node-agent-ebpf";
@@ -28,16 +28,15 @@ pub(crate) fn prepare(places: &Places) -> Result<()> {
     install::tool(places, &BPF_LINKER).map(drop)
 }
 
-/// Builds the agent and fails when its kernel programs were left out; returns the object's path.
-pub(crate) fn build(places: &Places) -> Result<PathBuf> {
-    let messages = output(Command::new("cargo").current_dir(places.repository()).args([
-        "build",
-        "--locked",
-        "--package",
-        "yagura-node-agent",
-        "--message-format",
-        "json-render-diagnostics",
-    ]))?;
+/// Builds what `selected` names to cargo, the agent among it, and fails when its kernel programs were left out; returns
+/// the path of their object.
+pub(crate) fn build(places: &Places, selected: &[&str]) -> Result<PathBuf> {
+    let messages = output_beside_progress(
+        Command::new("cargo")
+            .current_dir(places.repository())
+            .args(["build", "--locked", "--message-format", "json-render-diagnostics"])
+            .args(selected),
+    )?;
     let folder =
         output_folder(&messages).context("cargo did not say where the agent's build script wrote")?;
     let object = folder.join(OBJECT);

@@ -71,6 +71,11 @@ pub(crate) fn build(places: &Places, profile: Profile) -> Result<()> {
 /// Builds the programs and packs one image each.
 pub(crate) fn run(places: &Places, profile: Profile) -> Result<()> {
     build(places, profile)?;
+    pack(places, profile)
+}
+
+/// Packs an image of each program as it was last built.
+pub(crate) fn pack(places: &Places, profile: Profile) -> Result<()> {
     let built = target_folder(places)?.join(match profile {
         Profile::Dev => "debug",
         Profile::Release => "release",

@@ -39,6 +39,20 @@ pub(crate) fn output(command: &mut Command) -> Result<String> {
     )
 }
 
+/// Runs a command to its end with its errors and progress on our own standard error, and returns its output.
+pub(crate) fn output_beside_progress(command: &mut Command) -> Result<String> {
+    let shown = shown(command);
+    let result = command
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .output()
+        .with_context(|| format!("cannot run `{shown}`"))?;
+    if result.status.success() {
+        return Ok(String::from_utf8_lossy(&result.stdout).into_owned());
+    }
+    bail!("`{shown}` ended with {}", result.status)
+}
+
 /// Runs a command to its end with its output in a log file; a failure carries the log's last lines.
 pub(crate) fn logged(command: &mut Command, log: &Path) -> Result<()> {
     let shown = shown(command);

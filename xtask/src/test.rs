@@ -10,6 +10,10 @@ use crate::process::{output, shown_live};
 use crate::progress::{say, seconds};
 use crate::{bpf, cluster, image, install, tidy};
 
+/// What is built, once for all steps: packages selected differently would have their dependencies compiled again, with
+/// other features.
+const EVERYTHING: &[&str] = &["--workspace", "--bins", "--tests"];
+
 /// What one step did.
 struct Outcome {
     name: &'static str,
@@ -81,13 +85,13 @@ pub(crate) fn run(places: &Places, with_cluster: bool) -> Result<bool> {
             ],
         )
     })?;
-    run.step("kernel programs", |places| {
-        let object = bpf::build(places)?;
-        say(format!("{}", object.display()))
+    run.step("build", |places| {
+        let object = bpf::build(places, EVERYTHING)?;
+        say(format!("kernel programs: {}", object.display()))
     })?;
     // These compare generated files as well.
     run.step("tests", |places| {
-        nextest(places, &["--workspace", "--exclude", "yagura-e2e"])
+        nextest(places, &["-E", "not package(yagura-e2e)"])
     })?;
     run.step("documentation tests", |places| {
         cargo(places, &["test", "--locked", "--workspace", "--doc", "--quiet"])
@@ -95,18 +99,7 @@ pub(crate) fn run(places: &Places, with_cluster: bool) -> Result<bool> {
     run.step("content", content)?;
     run.step("chart", chart)?;
     run.step("kernel tests", |places| {
-        nextest(
-            places,
-            &[
-                "--workspace",
-                "--exclude",
-                "yagura-e2e",
-                "--run-ignored",
-                "only",
-                "-E",
-                "test(/_root$/)",
-            ],
-        )
+        nextest(places, &["--run-ignored", "only", "-E", "test(/_root$/)"])
     })?;
     if with_cluster {
         end_to_end(&mut run)?;
@@ -116,7 +109,7 @@ pub(crate) fn run(places: &Places, with_cluster: bool) -> Result<bool> {
 
 /// The tests against a cluster, which is taken down afterwards whatever happened.
 fn end_to_end(run: &mut Run<'_>) -> Result<()> {
-    let images = run.step("images", |places| image::run(places, image::Profile::Dev))?;
+    let images = run.step("images", |places| image::pack(places, image::Profile::Dev))?;
     let up = images
         && run.step("cluster up", |places| {
             // What an earlier run or a person left in a cluster must not decide about a test.
@@ -130,19 +123,11 @@ fn end_to_end(run: &mut Run<'_>) -> Result<()> {
     if up {
         // Before the chart is there: these make and remove some of its objects themselves.
         run.step("API server tests", |places| {
-            let only = [
-                "--workspace",
-                "--exclude",
-                "yagura-e2e",
-                "--run-ignored",
-                "only",
-                "-E",
-                "test(/_apiserver$/)",
-            ];
+            let only = ["--run-ignored", "only", "-E", "test(/_apiserver$/)"];
             shown_live(nextest_command(places, &only)?.env("KUBECONFIG", cluster::kubeconfig(places)))
         })?;
         run.step("end to end", |places| {
-            let mut tests = nextest_command(places, &["--package", "yagura-e2e", "--run-ignored", "all"])?;
+            let mut tests = nextest_command(places, &["--run-ignored", "all", "-E", "package(yagura-e2e)"])?;
             tests
                 .env("KUBECONFIG", cluster::kubeconfig(places))
                 .env("YAGURA_HELM", cluster::helm(places)?);
@@ -153,21 +138,12 @@ fn end_to_end(run: &mut Run<'_>) -> Result<()> {
 }
 
 fn content(places: &Places) -> Result<()> {
+    let yagura = image::target_folder(places)?.join("debug").join("yagura");
     for verb in ["lint", "test"] {
-        cargo(
-            places,
-            &[
-                "run",
-                "--quiet",
-                "--locked",
-                "--package",
-                "yagura-ctl",
-                "--bin",
-                "yagura",
-                "--",
-                verb,
-                "content",
-            ],
+        shown_live(
+            Command::new(&yagura)
+                .current_dir(places.repository())
+                .args([verb, "content"]),
         )?;
     }
     Ok(())
@@ -214,6 +190,7 @@ fn nextest_command(places: &Places, arguments: &[&str]) -> Result<Command> {
             "nextest",
             "run",
             "--locked",
+            "--workspace",
             "--no-tests",
             "pass",
             "--profile",

@@ -32,16 +32,18 @@ pub(crate) struct Load {
     program: PathBuf,
 }
 
-/// Starts the processes and prints how many seconds it took.
+/// Starts the processes and prints how many seconds each took from before its start to after its end, one line each.
 pub(crate) fn run(load: &Load) -> Result<()> {
     let mut cpus = CpuSet::new();
     cpus.set(load.cpu);
     sched_setaffinity(None, &cpus).with_context(|| format!("cannot run on processor {}", load.cpu))?;
+    let mut taken = Vec::new();
     let started = Instant::now();
     for n in 0..load.count {
         if let Some(rate) = load.rate {
             wait_for(started + Duration::from_secs(1) * n / rate);
         }
+        let before = Instant::now();
         let mut command = Command::new(&load.program);
         command.arg("true").stdin(Stdio::null()).stdout(Stdio::null());
         if load.marked {
@@ -54,8 +56,9 @@ pub(crate) fn run(load: &Load) -> Result<()> {
             .status()
             .with_context(|| format!("cannot start {}", load.program.display()))?;
         ensure!(status.success(), "{} ended with {status}", load.program.display());
+        taken.push(format!("{:.7}", before.elapsed().as_secs_f64()));
     }
-    say(format!("{:.6}", started.elapsed().as_secs_f64()))
+    say(taken.join("\n"))
 }
 
 /// The load as a process of its own, so that it can be pinned apart from what is measured.

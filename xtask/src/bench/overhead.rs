@@ -4,18 +4,21 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 
+use super::Bench;
 use super::report::Figure;
-use super::stats::Mean;
-use super::{Bench, agent};
+use super::stats::{Mean, percentile};
 use crate::process::output;
 
 /// Executions of the steady load, and how many a second.
 const STEADY: u32 = 20_000;
 const STEADY_RATE: u32 = 1_000;
 
-/// Executions of one round of the storm, and pairs of rounds: one without and one with the agent.
-const STORM: u32 = 4_000;
-const PAIRS: usize = 12;
+/// Executions of one round of the storm. Rounds are short and many: on a machine that shares its processors with others,
+/// two neighbouring rounds differ by as much when they are long.
+const STORM: u32 = 300;
+
+/// How often the agent is started for the storm; each time gives two pairs of rounds.
+const VISITS: usize = 100;
 
 pub(super) fn measure(bench: &Bench<'_>, figures: &mut Vec<Figure>) -> Result<()> {
     steady(bench, figures)?;
@@ -57,50 +60,64 @@ fn steady(bench: &Bench<'_>, figures: &mut Vec<Figure>) -> Result<()> {
     Ok(())
 }
 
-/// Pairs in alternating order, so that a drift of the machine falls on both sides.
+/// Each visit of the agent gives two pairs of neighbouring rounds: one without and then with it, one with and then
+/// without it, so that a drift of the machine falls on both sides.
 fn storm(bench: &Bench<'_>, figures: &mut Vec<Figure>) -> Result<()> {
-    let mut slower = Vec::with_capacity(PAIRS);
-    let mut bare = Vec::with_capacity(PAIRS);
+    let mut pairs = Vec::with_capacity(2 * VISITS);
     // The first round warms caches and is thrown away.
-    round(bench, false)?;
-    for pair in 0..PAIRS {
-        let first = round(bench, pair % 2 == 0)?;
-        let second = round(bench, pair % 2 != 0)?;
-        let (with, without) = if pair % 2 == 0 {
-            (first, second)
-        } else {
-            (second, first)
-        };
-        slower.push((with / without - 1.0) * 100.0);
-        bare.push(without / f64::from(STORM) * 1e6);
+    round(bench)?;
+    for _ in 0..VISITS {
+        let before = round(bench)?;
+        let agent = bench.agent(&[&bench.shipped], "storm")?;
+        let first = round(bench)?;
+        let last = round(bench)?;
+        agent.stop()?;
+        let after = round(bench)?;
+        pairs.extend([(before, first), (after, last)]);
     }
-    let mean = Mean::of(&slower).context("too few rounds")?;
-    let bare = Mean::of(&bare).context("too few rounds")?;
-    figures.push(
-        Figure::at_most(
-            "spawn-storm-slower",
-            mean.value,
-            "%",
-            3.0,
-            format!(
-                "± {:.2} (95 %), {PAIRS} pairs, bare {:.0} µs a process",
-                mean.half_width, bare.value
-            ),
-        )
-        .resolved(mean.half_width),
-    );
+    figures.push(slower("spawn-storm-slower", "all processes", &pairs, |round| {
+        round.mean
+    })?);
+    figures.push(slower(
+        "spawn-storm-slower-p25",
+        "the quicker ones, which others on the machine disturb less",
+        &pairs,
+        |round| round.lower_quartile,
+    )?);
     Ok(())
 }
 
-/// Seconds of one storm.
-fn round(bench: &Bench<'_>, with_agent: bool) -> Result<f64> {
-    let agent = with_agent
-        .then(|| bench.agent(&[&bench.shipped], "storm"))
-        .transpose()?;
-    let seconds = output(&mut bench.load(STORM, None, false)?)?;
-    agent.map(agent::Agent::stop).transpose()?;
-    seconds
-        .trim()
-        .parse()
-        .with_context(|| format!("the load printed {seconds:?}"))
+fn slower(name: &'static str, what: &str, pairs: &[(Round, Round)], of: fn(&Round) -> f64) -> Result<Figure> {
+    let ratios: Vec<f64> = pairs
+        .iter()
+        .map(|(without, with)| (of(with) / of(without) - 1.0) * 100.0)
+        .collect();
+    let bare: Vec<f64> = pairs.iter().map(|(without, _)| of(without) * 1e6).collect();
+    let mean = Mean::of(&ratios).context("too few rounds")?;
+    let bare = Mean::of(&bare).context("too few rounds")?;
+    let note = format!(
+        "± {:.2} (95 %), {} pairs, bare {:.0} µs a process; {what}",
+        mean.half_width,
+        pairs.len(),
+        bare.value
+    );
+    Ok(Figure::at_most(name, mean.value, "%", 3.0, note).resolved(mean.half_width))
+}
+
+/// Seconds that the processes of one round took.
+struct Round {
+    mean: f64,
+    lower_quartile: f64,
+}
+
+fn round(bench: &Bench<'_>) -> Result<Round> {
+    let printed = output(&mut bench.load(STORM, None, false)?)?;
+    let seconds: Vec<f64> = printed
+        .lines()
+        .map(|line| line.parse().with_context(|| format!("the load printed {line:?}")))
+        .collect::<Result<_>>()?;
+    Ok(Round {
+        mean: seconds.iter().sum::<f64>() / f64::from(STORM),
+        lower_quartile: percentile(&seconds, 0.25).context("the load printed nothing")?,
+    })
 }
