@@ -7,6 +7,7 @@ mod annotations;
 mod detail;
 mod key;
 mod object;
+mod own;
 mod place;
 mod posture;
 mod resources;
@@ -25,6 +26,7 @@ use yagura_store::signals::{Applied, Incoming, Observed, RuleSummary, SignalStor
 
 use crate::metrics::Metrics;
 
+pub use own::{OWN_KIND, OwnFinding, OwnRule};
 pub use place::{Placement, Refused, place};
 pub use posture::{CHECK_KIND, PostureChange, Scope};
 pub use seed::{SeedError, seed};
@@ -102,13 +104,32 @@ impl Ledger {
     pub async fn posture(&self, change: PostureChange) -> Result<Observed, LedgerError> {
         let observation = change.observation(&self.home);
         let observed = self.with(move |store| store.observe(&observation, now())).await?;
+        Ok(self.noticed(observed))
+    }
+
+    /// Counts something about Yagura itself that happens again and again.
+    pub async fn own_incident(&self, found: OwnFinding) -> Result<Observed, LedgerError> {
+        let entry = found.incident(&self.home);
+        let observed = self.with(move |store| store.incident(&entry, now())).await?;
+        Ok(self.noticed(observed))
+    }
+
+    /// Opens, changes or resolves a signal about a state of Yagura itself.
+    pub async fn own_state(&self, found: OwnFinding) -> Result<Observed, LedgerError> {
+        let observation = found.observation(&self.home);
+        let observed = self.with(move |store| store.observe(&observation, now())).await?;
+        Ok(self.noticed(observed))
+    }
+
+    /// Counts what became of something, and wakes the writer when there is something to write.
+    fn noticed(&self, observed: Observed) -> Observed {
         if observed == Observed::Opened {
             self.metrics.opened_signals.inc();
         }
         if observed != Observed::Unchanged {
             self.due.notify_one();
         }
-        Ok(observed)
+        observed
     }
 
     /// What a rule's status says of its signals.

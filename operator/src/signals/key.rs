@@ -26,8 +26,15 @@ pub(super) fn of_group(node: &str, group: &GroupKey) -> Vec<u8> {
 
 /// The key of a posture signal's scope.
 pub(super) fn of_scope(scope: &str) -> Vec<u8> {
+    of_parts([scope])
+}
+
+/// The key made of some parts in this order.
+pub(super) fn of_parts<'a>(parts: impl IntoIterator<Item = &'a str>) -> Vec<u8> {
     let mut key = vec![FULL];
-    part(&mut key, scope.as_bytes());
+    for text in parts {
+        part(&mut key, text.as_bytes());
+    }
     bounded(key)
 }
 

@@ -87,6 +87,7 @@ fn seed_of(signal: SecuritySignal) -> Option<Seed> {
     Some(Seed {
         rule: match signal.spec.rule.kind.as_str() {
             CHECK_KIND => store_key(&signal.spec.rule.name),
+            // The uid of one of our own rules is what the store keeps it under.
             _ => signal.spec.rule.uid,
         },
         rule_name: signal.spec.rule.name,

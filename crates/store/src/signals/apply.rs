@@ -201,7 +201,6 @@ impl SignalStore {
             }
             None if found.failing == 0 => Observed::Unchanged,
             None => {
-                let sequence = spool_of(&transaction, OWN_SPOOL, "")?.unwrap_or(0) + 1;
                 let entry = Match {
                     rule: found.rule.clone(),
                     rule_name: found.rule_name.clone(),
@@ -216,22 +215,44 @@ impl SignalStore {
                     overflow_detail: found.overflow_detail.clone(),
                     samples: Vec::new(),
                 };
-                let opened = count(&transaction, &self.limits, &entry, OWN_SPOOL, sequence, now)?;
-                transaction.execute(
-                    "INSERT INTO spool (id, node, watermark) VALUES (?1, '', ?2)
-                     ON CONFLICT (id) DO UPDATE SET watermark = ?2",
-                    params![OWN_SPOOL, sequence],
-                )?;
-                if opened {
-                    Observed::Opened
-                } else {
-                    Observed::Changed
-                }
+                count_own(&transaction, &self.limits, &entry, now)?
             }
         };
         transaction.commit()?;
         Ok(observed)
     }
+
+    /// Counts something that the operator found by itself and that happens again and again, in its group's open signal
+    /// or in one that it opens.
+    pub fn incident(&mut self, found: &Match, now: Timestamp) -> Result<Observed, StoreError> {
+        let transaction = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let observed = count_own(&transaction, &self.limits, found, now)?;
+        transaction.commit()?;
+        Ok(observed)
+    }
+}
+
+/// Counts an entry of the operator's own under the next sequence of its own spool.
+fn count_own(
+    transaction: &Transaction<'_>,
+    limits: &Limits,
+    found: &Match,
+    now: Timestamp,
+) -> Result<Observed, StoreError> {
+    let sequence = spool_of(transaction, OWN_SPOOL, "")?.unwrap_or(0) + 1;
+    let opened = count(transaction, limits, found, OWN_SPOOL, sequence, now)?;
+    transaction.execute(
+        "INSERT INTO spool (id, node, watermark) VALUES (?1, '', ?2)
+         ON CONFLICT (id) DO UPDATE SET watermark = ?2",
+        params![OWN_SPOOL, sequence],
+    )?;
+    Ok(if opened {
+        Observed::Opened
+    } else {
+        Observed::Changed
+    })
 }
 
 /// The watermark of a spool; refuses one that another node sent first.
