@@ -1,0 +1,336 @@
+//! The decisions in one sentence each, and their proofs.
+
+/// A decision that the design stands on.
+pub(crate) struct Decision {
+    pub(crate) number: usize,
+    pub(crate) says: &'static str,
+    pub(crate) proofs: &'static [Proof],
+    /// What no test proves yet.
+    pub(crate) open: Option<&'static str>,
+}
+
+/// A test that would fail if the decision were broken.
+pub(crate) struct Proof {
+    pub(crate) file: &'static str,
+    pub(crate) test: &'static str,
+}
+
+const fn proof(file: &'static str, test: &'static str) -> Proof {
+    Proof { file, test }
+}
+
+pub(crate) const DECISIONS: &[Decision] = &[
+    Decision {
+        number: 1,
+        says: "Agents need no access to the API server and no inbound port.",
+        proofs: &[
+            proof(
+                "e2e/tests/chart.rs",
+                "an_agent_has_nothing_to_ask_the_api_server_for",
+            ),
+            proof(
+                "e2e/tests/chart.rs",
+                "the_network_reaches_an_agent_only_when_its_metrics_are_asked_for",
+            ),
+            proof(
+                "operator/src/serve/tests/policy.rs",
+                "an_agent_gets_what_it_lacks_its_pods_and_then_what_changes",
+            ),
+        ],
+        open: None,
+    },
+    Decision {
+        number: 2,
+        says: "An agent proves which node it is; its stream ends with its token, its pod or a newer stream.",
+        proofs: &[
+            proof(
+                "operator/tests/apiserver/identity.rs",
+                "only_a_token_bound_to_the_agents_pod_on_its_node_is_taken_apiserver",
+            ),
+            proof(
+                "operator/src/serve/tests/policy.rs",
+                "a_stream_ends_when_its_token_expires_or_its_pod_is_gone",
+            ),
+            proof(
+                "operator/src/serve/tests/policy.rs",
+                "a_second_stream_of_a_node_ends_the_first",
+            ),
+            proof(
+                "operator/src/serve/tests/strangers.rs",
+                "every_stranger_is_refused_by_cause",
+            ),
+            proof(
+                "e2e/tests/cluster/refuse_strangers.rs",
+                "other_identities_are_refused_and_counted",
+            ),
+        ],
+        open: None,
+    },
+    Decision {
+        number: 3,
+        says: "An agent's content is not believed beyond its node.",
+        proofs: &[
+            proof(
+                "operator/src/serve/tests/records.rs",
+                "what_a_node_may_not_report_is_acknowledged_refused_and_counted",
+            ),
+            proof(
+                "operator/src/serve/tests/records.rs",
+                "facts_are_taken_of_the_own_node_only",
+            ),
+            proof(
+                "crates/store/src/signals/tests.rs",
+                "a_spool_belongs_to_the_node_that_sent_it_first",
+            ),
+        ],
+        open: None,
+    },
+    Decision {
+        number: 4,
+        says: "The operator alone writes what is observed, people write triage; enforcement is armed on the node only.",
+        proofs: &[
+            proof("operator/tests/apiserver/schemas.rs", "schemas_hold_apiserver"),
+            proof("e2e/tests/chart.rs", "nobody_else_is_given_anything"),
+        ],
+        open: Some("there is no enforcement yet, so nothing can arm it"),
+    },
+    Decision {
+        number: 5,
+        says: "The operator fills and rotates its certificates; agents reread the trust bundle.",
+        proofs: &[
+            proof(
+                "operator/tests/apiserver/certificates.rs",
+                "the_authority_is_made_once_and_published_apiserver",
+            ),
+            proof("e2e/tests/chart.rs", "what_the_operator_fills_in_is_left_to_it"),
+        ],
+        open: None,
+    },
+    Decision {
+        number: 6,
+        says: "Secrets stay where they are: what leaves an agent passes one redactor.",
+        proofs: &[proof(
+            "node-agent/src/facts/kubelet.rs",
+            "values_that_are_secrets_are_not_collected",
+        )],
+        open: None,
+    },
+    Decision {
+        number: 7,
+        says: "A tenant cannot switch detection off; the reconciler checks all that the webhook checks.",
+        proofs: &[proof(
+            "e2e/tests/cluster/refuse_invalid_rules.rs",
+            "without_the_webhook_the_status_says_the_same_and_other_rules_run",
+        )],
+        open: Some(
+            "there are no objects of tenants yet: exceptions bring `exceptable` and budgets per namespace",
+        ),
+    },
+    Decision {
+        number: 8,
+        says: "Every match is counted exactly once.",
+        proofs: &[
+            proof(
+                "crates/store/src/signals/tests/exact.rs",
+                "every_record_counts_once",
+            ),
+            proof(
+                "operator/src/serve/tests/records.rs",
+                "counts_are_exact_over_resends_and_restarts",
+            ),
+            proof(
+                "e2e/tests/cluster/survive_kills.rs",
+                "counts_are_exact_when_the_operator_is_killed_during_an_attack",
+            ),
+            proof(
+                "e2e/tests/cluster/survive_kills.rs",
+                "counts_are_exact_when_an_agent_is_killed_with_matches_in_its_spool",
+            ),
+        ],
+        open: None,
+    },
+    Decision {
+        number: 9,
+        says: "A signal's identity is stored, not derived.",
+        proofs: &[proof(
+            "crates/store/src/signals/tests.rs",
+            "a_match_after_archiving_or_deletion_opens_a_signal_that_links_to_the_old",
+        )],
+        open: None,
+    },
+    Decision {
+        number: 10,
+        says: "One writer, one store; losing the API server stops writes, not ingest.",
+        proofs: &[
+            proof(
+                "crates/store/src/signals/tests.rs",
+                "a_second_opener_is_told_who_has_the_store",
+            ),
+            proof(
+                "operator/tests/apiserver/leader.rs",
+                "the_lease_passes_on_and_its_loss_ends_the_holder_apiserver",
+            ),
+            proof(
+                "crates/store/src/signals/tests.rs",
+                "a_seeded_store_counts_on_and_says_that_the_count_is_restored",
+            ),
+        ],
+        open: None,
+    },
+    Decision {
+        number: 11,
+        says: "A signal always finds a place, and nothing holds up the outbox.",
+        proofs: &[
+            proof(
+                "operator/src/serve/tests/records.rs",
+                "a_signal_that_its_namespace_refuses_goes_to_the_operators",
+            ),
+            proof(
+                "operator/tests/apiserver/written.rs",
+                "a_signal_whose_namespace_is_gone_goes_to_the_operators_apiserver",
+            ),
+        ],
+        open: None,
+    },
+    Decision {
+        number: 12,
+        says: "A node that falls silent is reported, once for a cause, and not while that is meant to be.",
+        proofs: &[],
+        open: Some("silence raises no signal"),
+    },
+    Decision {
+        number: 13,
+        says: "Every queue is bounded, every drop counted by cause, and the counters reconcile.",
+        proofs: &[proof(
+            "node-agent/src/bpf/counters.rs",
+            "differences_name_what_does_not_add_up",
+        )],
+        open: None,
+    },
+    Decision {
+        number: 14,
+        says: "Nothing is silent: a rule says where it does not run; what cannot be known is unknown.",
+        proofs: &[
+            proof(
+                "crates/event/src/value.rs",
+                "absent_equals_nothing_and_unknown_leaves_it_open",
+            ),
+            proof(
+                "crates/engine/tests/detection.rs",
+                "unknown_is_a_match_that_says_so",
+            ),
+            proof(
+                "e2e/tests/cluster/follow_rule_changes.rs",
+                "a_disabled_or_deleted_rule_stops_and_its_status_says_so",
+            ),
+        ],
+        open: None,
+    },
+    Decision {
+        number: 15,
+        says: "One language, one compiler, for webhook, operator, agent and command line.",
+        proofs: &[
+            proof(
+                "operator/src/admission/tests.rs",
+                "a_rule_that_does_not_compile_is_refused_with_line_and_column",
+            ),
+            proof(
+                "e2e/tests/cluster/refuse_invalid_rules.rs",
+                "the_webhook_refuses_with_line_and_column",
+            ),
+            proof(
+                "operator/src/serve/tests/policy.rs",
+                "an_agent_of_another_protocol_or_node_is_told_and_the_stream_ends",
+            ),
+        ],
+        open: None,
+    },
+    Decision {
+        number: 16,
+        says: "Windows run where their keys live.",
+        proofs: &[],
+        open: Some("the language has no windows yet"),
+    },
+    Decision {
+        number: 17,
+        says: "Policy is addressed by its content and acknowledged.",
+        proofs: &[
+            proof("proto/src/content.rs", "a_sealed_body_shows_any_change"),
+            proof(
+                "proto/src/content.rs",
+                "a_revision_depends_on_content_and_not_on_order",
+            ),
+            proof(
+                "operator/src/serve/tests/policy.rs",
+                "an_agent_gets_what_it_lacks_its_pods_and_then_what_changes",
+            ),
+        ],
+        open: None,
+    },
+    Decision {
+        number: 18,
+        says: "Shipped content is applied by the operator; the user's part of it stays.",
+        proofs: &[],
+        open: Some("content is applied by hand"),
+    },
+    Decision {
+        number: 19,
+        says: "Rules are data with proofs: one whose own tests fail is refused.",
+        proofs: &[proof(
+            "e2e/tests/cluster/refuse_invalid_rules.rs",
+            "a_rule_whose_own_test_fails_is_refused",
+        )],
+        open: None,
+    },
+    Decision {
+        number: 20,
+        says: "Facts first, verdicts later: the agent reads, the operator judges.",
+        proofs: &[
+            proof("node-agent/src/facts/tests.rs", "a_kubeadm_node_is_described"),
+            proof("proto/src/convert/tests.rs", "facts_survive_the_wire"),
+        ],
+        open: None,
+    },
+    Decision {
+        number: 21,
+        says: "The kernel is asked as little as possible.",
+        proofs: &[],
+        open: Some(
+            "only process events exist, which the process tree always needs; kernel filters are not there",
+        ),
+    },
+    Decision {
+        number: 22,
+        says: "The first match goes at once, then one fold a second.",
+        proofs: &[proof(
+            "crates/engine/src/fold.rs",
+            "the_first_goes_at_once_and_the_rest_once_a_second",
+        )],
+        open: None,
+    },
+    Decision {
+        number: 23,
+        says: "The API server is not a log sink: one bucket for all writes, openings first, changes paced.",
+        proofs: &[
+            proof(
+                "crates/store/src/signals/tests.rs",
+                "writes_keep_their_pace_and_the_newest_state_is_what_is_written",
+            ),
+            proof(
+                "crates/store/src/signals/tests.rs",
+                "signals_never_written_come_first",
+            ),
+        ],
+        open: None,
+    },
+    Decision {
+        number: 24,
+        says: "An event has three shapes, with fallible conversions between them.",
+        proofs: &[
+            proof("node-agent/src/decode/tests.rs", "arbitrary_bytes_never_panic"),
+            proof("proto/src/convert/tests.rs", "any_bytes_are_a_value_or_an_error"),
+            proof("proto/src/convert/tests.rs", "a_fold_survives_the_wire"),
+        ],
+        open: None,
+    },
+];
