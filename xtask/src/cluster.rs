@@ -131,6 +131,11 @@ pub(crate) fn kubeconfig(places: &Places) -> PathBuf {
     Layout::new(places).kubeconfig()
 }
 
+/// What the API server of the running cluster was asked for, one event a line.
+pub(crate) fn audit_log(places: &Places) -> PathBuf {
+    Layout::new(places).log("audit")
+}
+
 /// Stops the cluster and removes all of it.
 pub(crate) fn down(places: &Places) -> Result<()> {
     install::root("cluster down")?;

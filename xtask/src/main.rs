@@ -9,6 +9,7 @@ mod generate;
 mod image;
 mod install;
 mod oci;
+mod permissions;
 mod process;
 mod progress;
 mod test;

@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 use crate::cache::Places;
 use crate::process::{output, shown_live};
 use crate::progress::{say, seconds};
-use crate::{bpf, cluster, image, install, tidy};
+use crate::{bpf, cluster, image, install, permissions, tidy};
 
 /// What is built, once for all steps: packages selected differently would have their dependencies compiled again, with
 /// other features.
@@ -133,6 +133,7 @@ fn end_to_end(run: &mut Run<'_>) -> Result<()> {
                 .env("YAGURA_HELM", cluster::helm(places)?);
             shown_live(&mut tests)
         })?;
+        run.step("permissions", permissions::check)?;
     }
     run.step("cluster down", cluster::down).map(drop)
 }

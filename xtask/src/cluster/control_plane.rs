@@ -35,6 +35,10 @@ rules:
   userGroups: ["system:nodes"]
   verbs: [get, list, watch]
 - level: None
+  users: ["system:kube-scheduler", "system:kube-controller-manager", "system:apiserver"]
+  resources: [{group: "coordination.k8s.io", resources: [leases]}]
+- level: None
+  userGroups: ["system:nodes"]
   resources: [{group: "coordination.k8s.io", resources: [leases]}]
 - level: None
   nonResourceURLs: ["/healthz*", "/livez*", "/readyz*", "/version"]
