@@ -35,6 +35,20 @@ impl WriteBudget {
         sleep_until(after - self.interval * self.burst).await;
         *full_at = after;
     }
+
+    /// Waits until half of the bucket is there: for writes that nobody waits for, before each [`Self::take`]. Whoever
+    /// has something urgent to write then always finds the other half.
+    pub async fn spare(&self) {
+        loop {
+            let full_at = *self.full_at.lock().await;
+            let half_full_at = full_at - self.interval * (self.burst / 2);
+            if half_full_at <= Instant::now() {
+                return;
+            }
+            // Others may have taken some meanwhile.
+            sleep_until(half_full_at).await;
+        }
+    }
 }
 
 #[cfg(test)]
@@ -61,5 +75,26 @@ mod tests {
             waited >= Duration::from_millis(1_950) && waited <= Duration::from_millis(2_050),
             "{waited:?}"
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn writes_that_can_wait_leave_half_of_the_bucket_to_others() {
+        let budget = WriteBudget::new(20);
+        let start = Instant::now();
+        for _ in 0..50 {
+            budget.spare().await;
+            budget.take().await;
+        }
+        // They have the whole rate while nobody else writes.
+        let waited = start.elapsed();
+        assert!(
+            waited >= Duration::from_millis(1_900) && waited <= Duration::from_millis(2_050),
+            "{waited:?}"
+        );
+        let urgent = Instant::now();
+        for _ in 0..9 {
+            budget.take().await;
+        }
+        assert_eq!(urgent.elapsed(), Duration::ZERO);
     }
 }

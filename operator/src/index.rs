@@ -49,13 +49,13 @@ impl Index {
     /// Where a rule runs, by what the agents acknowledged.
     pub fn nodes_of_rule(&self, uid: &str) -> RuleNodes {
         let mut result = RuleNodes::default();
-        for name in self.policy.nodes_of_rule(uid) {
+        for (name, list) in self.policy.nodes_of_rule(uid) {
             result.desired += 1;
             let Some(state) = self.nodes.get(name) else {
                 continue;
             };
             // An agent that runs an older list does not run this edit of the rule for certain.
-            if self.policy.revision_of_node(name).as_deref() != Some(&state.active_revision) {
+            if list.revision != state.active_revision {
                 continue;
             }
             match state.failures.get(uid) {
@@ -63,6 +63,7 @@ impl Index {
                 None => result.active += 1,
             }
         }
+        result.failed.sort_unstable_by(|a, b| a.0.cmp(&b.0));
         result
     }
 }

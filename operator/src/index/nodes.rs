@@ -1,6 +1,6 @@
 //! What is known of the agents: who is connected, what runs there, what they reported last.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use tokio::sync::watch;
@@ -48,6 +48,8 @@ struct Node {
 pub struct Nodes {
     by_name: HashMap<String, Node>,
     last_session: u64,
+    /// Whose state changed since somebody took the names.
+    touched: HashSet<String>,
     changes: watch::Sender<u64>,
     facts: watch::Sender<u64>,
 }
@@ -57,6 +59,7 @@ impl Default for Nodes {
         Self {
             by_name: HashMap::new(),
             last_session: 0,
+            touched: HashSet::new(),
             changes: watch::channel(0).0,
             facts: watch::channel(0).0,
         }
@@ -87,7 +90,7 @@ impl Nodes {
         }
         entry.state.last_seen = Some(now);
         entry.state.connected = entry.sessions.contains_key(&Call::Subscribe);
-        self.changed();
+        self.changed(node);
         Session {
             id,
             replaced,
@@ -107,7 +110,7 @@ impl Nodes {
         {
             entry.sessions.remove(&call);
             entry.state.connected = entry.sessions.contains_key(&Call::Subscribe);
-            self.changed();
+            self.changed(node);
         }
     }
 
@@ -115,7 +118,7 @@ impl Nodes {
     pub fn hello(&mut self, node: &str, hello: Hello, now: Timestamp) {
         let state = self.heard(node, now);
         state.hello = Some(Arc::new(hello));
-        self.changed();
+        self.changed(node);
     }
 
     /// An agent activated a list, as far as it could.
@@ -127,14 +130,14 @@ impl Nodes {
             .into_iter()
             .map(|failure| (failure.uid.clone(), failure))
             .collect();
-        self.changed();
+        self.changed(node);
     }
 
     /// An agent's status.
     pub fn status(&mut self, node: &str, status: AgentStatus, now: Timestamp) {
         let state = self.heard(node, now);
         state.status = Some(Arc::new(status));
-        self.changed();
+        self.changed(node);
     }
 
     /// A node's facts.
@@ -142,7 +145,7 @@ impl Nodes {
         let state = self.heard(node, now);
         state.facts = Some(Arc::new(facts));
         self.facts.send_modify(|n| *n += 1);
-        self.changed();
+        self.changed(node);
     }
 
     /// A message of a node arrived.
@@ -158,7 +161,7 @@ impl Nodes {
             for (_, session) in entry.sessions.into_values() {
                 session.cancel();
             }
-            self.changed();
+            self.changed(node);
         }
     }
 
@@ -184,7 +187,15 @@ impl Nodes {
         self.facts.subscribe()
     }
 
-    fn changed(&self) {
+    /// The nodes of which anything changed since the last call, for the one task that shows them.
+    pub fn take_touched(&mut self) -> HashSet<String> {
+        std::mem::take(&mut self.touched)
+    }
+
+    fn changed(&mut self, node: &str) {
+        if !self.touched.contains(node) {
+            self.touched.insert(node.to_owned());
+        }
         self.changes.send_modify(|n| *n += 1);
     }
 }

@@ -58,6 +58,15 @@ pub struct PolicySnapshot {
     pub rules: Vec<Arc<RuleBody>>,
 }
 
+impl PolicySnapshot {
+    /// Whether the list has this rule in this edit.
+    pub fn holds(&self, rule: &RuleBody) -> bool {
+        self.rules
+            .binary_search_by(|held| held.uid.cmp(&rule.uid))
+            .is_ok_and(|place| self.rules[place].hash == rule.hash)
+    }
+}
+
 /// Rules that were served lately and are no longer: what they matched before may still be on its
 /// way from an agent's spool.
 const MAX_RETIRED: usize = 1_000;
@@ -70,7 +79,12 @@ pub struct Policy {
     rules: BTreeMap<String, ServedRule>,
     retired: VecDeque<ServedRule>,
     nodes: HashMap<String, PolicyNode>,
+    classes: Classes,
 }
+
+/// The lists made since the rules changed last, by the places of their rules among all: a node that joins finds the
+/// list of its class without a look at any other node.
+type Classes = HashMap<Vec<usize>, Arc<PolicySnapshot>>;
 
 #[derive(Debug)]
 struct PolicyNode {
@@ -113,17 +127,23 @@ impl Policy {
         }
     }
 
-    /// Learns of a node or its new labels.
+    /// Learns of a node or its new labels. No other node is looked at: thousands of them arrive when the operator starts.
     pub fn apply_node(&mut self, name: &str, labels: BTreeMap<String, String>) {
-        match self.nodes.get_mut(name) {
-            Some(node) if node.labels == labels => return,
-            Some(node) => node.labels = labels,
-            None => {
-                let (list, _) = watch::channel(Arc::default());
-                self.nodes.insert(name.to_owned(), PolicyNode { labels, list });
-            }
+        if self.nodes.get(name).is_some_and(|node| node.labels == labels) {
+            return;
         }
-        self.rebuild();
+        // Labels that come and go must not pile lists up that no node has any more.
+        if self.classes.len() > self.nodes.len() {
+            self.classes.clear();
+        }
+        let list = self.list_for(&labels);
+        if let Some(node) = self.nodes.get_mut(name) {
+            node.labels = labels;
+            node.hand_out(&list);
+        } else {
+            let list = watch::channel(list).0;
+            self.nodes.insert(name.to_owned(), PolicyNode { labels, list });
+        }
     }
 
     /// Forgets a node.
@@ -147,19 +167,14 @@ impl Policy {
             .find(|rule| rule.nodes.matches(labels))
     }
 
-    /// The nodes that a served rule should run on.
-    pub fn nodes_of_rule(&self, uid: &str) -> Vec<&str> {
-        let Some(rule) = self.rules.get(uid) else {
-            return Vec::new();
-        };
-        let mut names: Vec<&str> = self
-            .nodes
-            .iter()
-            .filter(|(_, node)| rule.nodes.matches(&node.labels))
-            .map(|(name, _)| name.as_str())
-            .collect();
-        names.sort_unstable();
-        names
+    /// The nodes that a served rule should run on, each with its list, in no order.
+    pub fn nodes_of_rule(&self, uid: &str) -> impl Iterator<Item = (&str, Arc<PolicySnapshot>)> {
+        self.rules.get(uid).into_iter().flat_map(|rule| {
+            self.nodes
+                .iter()
+                .filter(|(_, node)| rule.nodes.matches(&node.labels))
+                .map(|(name, node)| (name.as_str(), Arc::clone(&node.list.borrow())))
+        })
     }
 
     /// The revision that a node should run.
@@ -174,36 +189,56 @@ impl Policy {
         self.retired.push_back(rule);
     }
 
-    /// Makes the list of every class anew and hands it to the nodes whose list changed.
+    /// The rules changed: makes the list of every class anew and hands it to the nodes whose list changed.
     fn rebuild(&mut self) {
-        let mut classes: HashMap<Vec<&str>, Arc<PolicySnapshot>> = HashMap::new();
-        for node in self.nodes.values() {
-            let class: Vec<&str> = self
-                .rules
-                .iter()
-                .filter(|(_, rule)| rule.nodes.matches(&node.labels))
-                .map(|(uid, _)| uid.as_str())
-                .collect();
-            let snapshot = classes.entry(class).or_insert_with_key(|uids| {
-                let rules: Vec<Arc<RuleBody>> = uids
-                    .iter()
-                    .map(|uid| Arc::clone(&self.rules[*uid].body))
-                    .collect();
-                self.n += 1;
-                Arc::new(PolicySnapshot {
-                    revision: content::revision(rules.iter().map(|rule| (&*rule.uid, &*rule.hash))),
-                    epoch: self.epoch,
-                    n: self.n,
-                    rules,
-                })
-            });
-            node.list.send_if_modified(|list| {
-                let changed = list.revision != snapshot.revision;
-                if changed {
-                    *list = Arc::clone(snapshot);
-                }
-                changed
-            });
+        self.classes.clear();
+        let nodes = std::mem::take(&mut self.nodes);
+        for node in nodes.values() {
+            let list = self.list_for(&node.labels);
+            node.hand_out(&list);
         }
+        self.nodes = nodes;
+    }
+
+    /// The list of the class that these labels make.
+    fn list_for(&mut self, labels: &BTreeMap<String, String>) -> Arc<PolicySnapshot> {
+        let class: Vec<usize> = self
+            .rules
+            .values()
+            .enumerate()
+            .filter(|(_, rule)| rule.nodes.matches(labels))
+            .map(|(place, _)| place)
+            .collect();
+        if let Some(list) = self.classes.get(&class) {
+            return Arc::clone(list);
+        }
+        let rules: Vec<Arc<RuleBody>> = self
+            .rules
+            .values()
+            .filter(|rule| rule.nodes.matches(labels))
+            .map(|rule| Arc::clone(&rule.body))
+            .collect();
+        self.n += 1;
+        let list = Arc::new(PolicySnapshot {
+            revision: content::revision(rules.iter().map(|rule| (&*rule.uid, &*rule.hash))),
+            epoch: self.epoch,
+            n: self.n,
+            rules,
+        });
+        self.classes.insert(class, Arc::clone(&list));
+        list
+    }
+}
+
+impl PolicyNode {
+    /// The node's list from now on; whoever waits for it is woken only when it says something else.
+    fn hand_out(&self, next: &Arc<PolicySnapshot>) {
+        self.list.send_if_modified(|list| {
+            let changed = list.revision != next.revision;
+            if changed {
+                *list = Arc::clone(next);
+            }
+            changed
+        });
     }
 }

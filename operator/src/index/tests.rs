@@ -94,6 +94,43 @@ fn nodes_of_one_class_share_one_list_and_others_are_not_woken() {
 }
 
 #[test]
+fn a_node_that_joins_or_changes_gets_the_list_that_its_class_has_already() {
+    let mut index = Index::new(7);
+    index.policy.apply_rule(rule("r", "true", &[]));
+    index
+        .policy
+        .apply_rule(rule("gpu-only", "true", &[("gpu", "yes")]));
+    index.policy.apply_node("first", labels(&[("host", "first")]));
+    let first = Arc::clone(&index.policy.watch("first").unwrap().borrow());
+    for n in 0..100 {
+        let name = format!("n{n}");
+        index.policy.apply_node(&name, labels(&[("host", &name)]));
+        let list = index.policy.watch(&name).unwrap();
+        assert!(Arc::ptr_eq(&first, &list.borrow()));
+    }
+    index.policy.apply_node("n1", labels(&[("gpu", "yes")]));
+    index.policy.apply_node("n2", labels(&[("gpu", "yes")]));
+    let (n1, n2) = (
+        index.policy.watch("n1").unwrap(),
+        index.policy.watch("n2").unwrap(),
+    );
+    assert!(Arc::ptr_eq(&n1.borrow(), &n2.borrow()));
+    assert_eq!(n1.borrow().rules.len(), 2);
+}
+
+#[test]
+fn whose_state_changed_is_told_once() {
+    let mut index = Index::new(7);
+    let session = index.nodes.open("a", Call::Subscribe, NOW);
+    index.nodes.close("a", Call::Subscribe, session.id);
+    index.nodes.open("b", Call::Report, NOW);
+    let touched = index.nodes.take_touched();
+    assert_eq!(touched.len(), 2);
+    assert!(touched.contains("a") && touched.contains("b"));
+    assert!(index.nodes.take_touched().is_empty());
+}
+
+#[test]
 fn lists_are_addressed_by_content_and_ordered_by_epoch_and_n() {
     let mut index = Index::new(7);
     index.policy.apply_node("n", BTreeMap::new());

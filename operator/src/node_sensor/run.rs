@@ -6,15 +6,17 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::Node;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::api::{Patch, PatchParams};
 use kube::core::{DeserializeGuard, PartialObjectMeta};
 use kube::{Api, ResourceExt as _};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use yagura_crds::{API_VERSION, NodeSensor};
 use yagura_event::Timestamp;
 use yagura_telemetry::{Gate, chain};
 
-use super::pace::{Written, is_due};
+use super::pace::{Written, is_news, refreshes};
+use super::queue::Queue;
 use super::status;
 use crate::FIELD_MANAGER;
 use crate::context::Context;
@@ -61,6 +63,10 @@ struct Sensors {
     nodes: HashMap<String, String>,
     /// Objects that are there.
     written: HashMap<String, Object>,
+    /// Nodes to look at: something of them changed, or their object is old.
+    queue: Queue,
+    /// Nodes whose object could not be written.
+    failed: Vec<String>,
 }
 
 #[derive(Debug, Default)]
@@ -83,29 +89,37 @@ pub async fn run(context: Context, gate: Gate) {
     let started = now();
     let mut sensors = Sensors::default();
     let mut listed = false;
+    let mut look: Option<Instant> = None;
+    // While rules are still being listed, every node seems to want another policy than its object says.
+    let mut ready = false;
     loop {
+        // Objects come last and one at a time: at 20 writes a second, 10,000 of them take minutes, and a node that joins
+        // meanwhile must be known at once.
         tokio::select! {
+            biased;
             () = context.stop.cancelled() => return,
-            Some(change) = nodes.next() => {
-                sensors.node(change, &context, &gate);
-                continue;
-            }
+            Some(change) = nodes.next() => sensors.node(change, &context, &gate),
             Some(change) = objects.next() => {
                 listed |= matches!(change, Change::Synced);
                 sensors.object(change);
-                continue;
             }
-            changed = agents.changed() => {
+            changed = agents.changed(), if look.is_none() => {
                 if changed.is_err() {
                     return;
                 }
-                tokio::time::sleep(DEBOUNCE).await;
-                agents.mark_unchanged();
+                look = Some(Instant::now() + DEBOUNCE);
             }
-            _ = tick.tick() => {}
-        }
-        if listed {
-            sensors.write_due(&context, started).await;
+            () = sleep_until(look.unwrap_or_else(Instant::now)), if look.is_some() => {
+                look = None;
+                for name in context.index.write().nodes.take_touched() {
+                    sensors.queue.push(name, false);
+                }
+            }
+            () = gate.others(), if !ready => ready = true,
+            _ = tick.tick() => sensors.touch_old(&context),
+            () = std::future::ready(()), if ready && listed && !sensors.queue.is_empty() => {
+                sensors.write_next(&context, started).await;
+            }
         }
     }
 }
@@ -143,6 +157,9 @@ impl Sensors {
                 if let Ok(sensor) = guard.0 {
                     object.generation = sensor.metadata.generation;
                     object.written.status = sensor.status.unwrap_or_default();
+                    // What a predecessor wrote is not older for that.
+                    let reported = object.written.status.last_report.as_ref();
+                    object.written.at = object.written.at.max(reported.map(timestamp));
                 }
             }
             Change::Delete(gone) => {
@@ -152,23 +169,49 @@ impl Sensors {
         }
     }
 
-    async fn write_due(&mut self, context: &Context, started: Timestamp) {
-        let names: Vec<String> = {
-            let index = context.index.read();
-            let heard = index.nodes.iter().map(|(name, _)| name.to_owned());
-            heard.chain(self.written.keys().cloned()).collect()
-        };
-        for name in names {
-            // Without the node there is nothing to own the object, and its deletion is on the way.
-            let Some(uid) = self.nodes.get(&name) else {
-                continue;
-            };
-            if let Err(error) = write_one(context, &name, uid, &mut self.written, started).await {
-                context.metrics.controller_errors.inc([error.category()]);
-                tracing::warn!(node = name, category = error.category(), error = %chain(&error), "NodeSensor not written");
+    /// Nodes whose agent is not connected are looked at again and again: silence is a change that nobody reports. And the
+    /// oldest objects are refreshed.
+    fn touch_old(&mut self, context: &Context) {
+        for name in std::mem::take(&mut self.failed) {
+            self.queue.push(name, false);
+        }
+        let objects = self.written.iter();
+        for name in refreshes(
+            objects.map(|(name, object)| (name.as_str(), &object.written)),
+            now(),
+        ) {
+            self.queue.push(name.to_owned(), true);
+        }
+        let index = context.index.read();
+        let connected = |name: &str| index.nodes.get(name).is_some_and(|state| state.connected);
+        let heard = index.nodes.iter().map(|(name, _)| name);
+        for name in heard.chain(self.written.keys().map(String::as_str)) {
+            if !connected(name) {
+                self.queue.push(name.to_owned(), false);
             }
         }
     }
+
+    /// Looks at the node that waits longest, and writes what is new of it.
+    async fn write_next(&mut self, context: &Context, started: Timestamp) {
+        let Some((name, refresh)) = self.queue.pop() else {
+            return;
+        };
+        // Without the node there is nothing to own the object, and its deletion is on the way.
+        let Some(uid) = self.nodes.get(&name) else {
+            return;
+        };
+        if let Err(error) = write_one(context, &name, uid, &mut self.written, refresh, started).await {
+            context.metrics.controller_errors.inc([error.category()]);
+            tracing::warn!(node = name, category = error.category(), error = %chain(&error), "NodeSensor not written");
+            self.failed.push(name);
+        }
+    }
+}
+
+/// The time that an object shows, in whole seconds.
+fn timestamp(shown: &Time) -> Timestamp {
+    Timestamp(shown.0.as_second().saturating_mul(1_000_000_000))
 }
 
 async fn write_one(
@@ -176,6 +219,7 @@ async fn write_one(
     name: &str,
     uid: &str,
     objects: &mut HashMap<String, Object>,
+    refresh: bool,
     started: Timestamp,
 ) -> Result<(), SensorError> {
     let time = now();
@@ -200,12 +244,18 @@ async fn write_one(
         started,
         time,
     );
-    if is_due(&object.written, &next, time) {
+    let differs = next != object.written.status;
+    if is_news(&object.written, &next) || (refresh && differs) {
+        // A rollout changes thousands of them at once; signals must not wait for that.
+        context.writes.spare().await;
         write::<NodeSensor>(context, name, &next).await?;
         object.written = Written {
             status: next,
             at: Some(time),
         };
+    } else if refresh {
+        // Nothing to tell: it is as good as new.
+        object.written.at = Some(time);
     }
     Ok(())
 }
@@ -219,6 +269,7 @@ async fn create(context: &Context, name: &str, uid: &str) -> Result<NodeSensor, 
             "ownerReferences": [{"apiVersion": "v1", "kind": "Node", "name": name, "uid": uid}],
         },
     });
+    context.writes.spare().await;
     context.writes.take().await;
     Api::<NodeSensor>::all(context.client.clone())
         .patch(

@@ -14,6 +14,9 @@ use crate::conditions::{Answer, Finding, cut};
 use crate::index::Index;
 use crate::index::nodes::NodeState;
 
+/// Type of the condition.
+const READY: &str = "Ready";
+
 /// Silence after which a node's agent is not ready.
 pub(super) const SILENCE: i64 = 30_000_000_000;
 
@@ -34,8 +37,10 @@ pub(super) fn compute(
     now: Timestamp,
 ) -> NodeSensorStatus {
     let state = index.nodes.get(node);
-    let ready = ready(state, started, now);
-    let conditions = vec![ready.over(&old.conditions, generation, &time(now))];
+    let conditions = vec![match ready(state, started, now) {
+        Some(finding) => finding.over(&old.conditions, generation, &time(now)),
+        None => waiting(&old.conditions, generation, now),
+    }];
     let Some(state) = state else {
         return NodeSensorStatus {
             conditions,
@@ -43,9 +48,41 @@ pub(super) fn compute(
         };
     };
     let hello = state.hello.as_deref();
-    let report = state.status.as_deref();
-    let unreported = AgentStatus::default();
-    let reported = report.unwrap_or(&unreported);
+    // What an agent has not said again to this operator is as it told the one before: else every restart would rewrite
+    // every object twice.
+    let policy = PolicyRevisions {
+        wanted: short(&index.policy.revision_of_node(node).unwrap_or_default()),
+        active: if state.active_revision.is_empty() {
+            old.policy.active.clone()
+        } else {
+            short(&state.active_revision)
+        },
+    };
+    let rules = if state.active_revision.is_empty() {
+        old.rules.clone()
+    } else {
+        rules(index, node, state)
+    };
+    let last_report = state.last_seen.map(time);
+    let Some(reported) = state.status.as_deref() else {
+        let said = |text: Option<&String>, old: &str| {
+            cut(
+                text.filter(|text| !text.is_empty())
+                    .map_or(old, String::as_str)
+                    .to_owned(),
+                128,
+            )
+        };
+        return NodeSensorStatus {
+            conditions,
+            agent_version: said(hello.map(|hello| &hello.agent_version), &old.agent_version),
+            kernel: said(hello.map(|hello| &hello.kernel_release), &old.kernel),
+            policy,
+            rules,
+            last_report,
+            ..old.clone()
+        };
+    };
     let first = |a: &str, b: Option<&str>| {
         cut(
             if a.is_empty() { b.unwrap_or_default() } else { a }.to_owned(),
@@ -72,26 +109,26 @@ pub(super) fn compute(
         ),
         backend: backend(reported),
         hooks: hooks(reported),
-        policy: PolicyRevisions {
-            wanted: short(&index.policy.revision_of_node(node).unwrap_or_default()),
-            active: short(&state.active_revision),
-        },
-        rules: rules(index, node, state),
+        policy,
+        rules,
         dropped: counters
             .iter()
             .filter(|(name, _)| is_loss(name))
             .fold(0, |sum: i64, (_, count)| sum.saturating_add(*count)),
         counters,
-        last_report: state.last_seen.map(time),
+        last_report,
     }
 }
 
-fn ready(state: Option<&NodeState>, started: Timestamp, now: Timestamp) -> Finding {
-    let finding = |answer, reason, message: String| Finding {
-        kind: "Ready",
-        answer,
-        reason,
-        message,
+/// Whether the agent is ready; nothing while it is away for too short a time to tell.
+fn ready(state: Option<&NodeState>, started: Timestamp, now: Timestamp) -> Option<Finding> {
+    let finding = |answer, reason, message: String| {
+        Some(Finding {
+            kind: READY,
+            answer,
+            reason,
+            message,
+        })
     };
     if state.is_some_and(|state| state.connected) {
         return finding(Answer::True, "Connected", "the agent is connected".to_owned());
@@ -100,11 +137,7 @@ fn ready(state: Option<&NodeState>, started: Timestamp, now: Timestamp) -> Findi
         .and_then(|state| state.last_seen)
         .map_or(started, |seen| seen.max(started));
     if now.since(last) < SILENCE {
-        return finding(
-            Answer::Unknown,
-            "Waiting",
-            "the agent is not connected, for less than 30 s".to_owned(),
-        );
+        return None;
     }
     let message = match state.and_then(|state| state.last_seen) {
         Some(seen) => format!(
@@ -114,6 +147,21 @@ fn ready(state: Option<&NodeState>, started: Timestamp, now: Timestamp) -> Findi
         None => "the agent is not connected, and was not since the operator started".to_owned(),
     };
     finding(Answer::False, "Silent", message)
+}
+
+/// Until it can be told, the old answer stands: agents connect anew whenever their token or the operator is replaced, and
+/// thousands of objects must not say so each time.
+fn waiting(old: &[Condition], generation: Option<i64>, now: Timestamp) -> Condition {
+    if let Some(condition) = old.iter().find(|condition| condition.type_ == READY) {
+        return condition.clone();
+    }
+    let finding = Finding {
+        kind: READY,
+        answer: Answer::Unknown,
+        reason: "Waiting",
+        message: "the agent is not connected, for less than 30 s".to_owned(),
+    };
+    finding.over(old, generation, &time(now))
 }
 
 /// Enough of a revision to tell two apart, as people compare commits.
@@ -232,7 +280,7 @@ pub(super) fn looks_same(a: &NodeSensorStatus, b: &NodeSensorStatus) -> bool {
 mod tests {
     use yagura_crds::NodeSensorStatus;
     use yagura_event::Timestamp;
-    use yagura_proto::v1::{AgentStatus, Hello, HookStatus};
+    use yagura_proto::v1::{AgentStatus, Hello, HookStatus, PolicyAck};
 
     use super::{compute, looks_same};
     use crate::index::Index;
@@ -304,6 +352,34 @@ mod tests {
             ("Unknown".into(), "Waiting".into())
         );
         assert_eq!(ready(&at_second(&index, 170)), ("False".into(), "Silent".into()));
+    }
+
+    #[test]
+    fn a_restarted_operator_or_a_new_connection_changes_nothing_that_people_see() {
+        let mut index = Index::new(1);
+        index.nodes.open("n", Call::Subscribe, at(1));
+        index.nodes.status("n", status(), at(2));
+        let ack = PolicyAck {
+            revision: "0123456789abcdef".into(),
+            failures: Vec::new(),
+        };
+        index.nodes.ack("n", ack.clone(), at(2));
+        let before = compute(&index, "n", &NodeSensorStatus::default(), Some(1), at(0), at(3));
+        assert_eq!(before.policy.active, "0123456789ab");
+
+        let mut restarted = Index::new(2);
+        let unheard = compute(&restarted, "n", &before, Some(1), at(100), at(110));
+        assert!(looks_same(&before, &unheard), "{unheard:?}");
+        let session = restarted.nodes.open("n", Call::Subscribe, at(111));
+        let connected = compute(&restarted, "n", &before, Some(1), at(100), at(111));
+        assert!(looks_same(&before, &connected), "{connected:?}");
+        restarted.nodes.ack("n", ack, at(112));
+        restarted.nodes.status("n", status(), at(112));
+        restarted.nodes.close("n", Call::Subscribe, session.id);
+        let between = compute(&restarted, "n", &before, Some(1), at(100), at(113));
+        assert!(looks_same(&before, &between), "{between:?}");
+        let silent = compute(&restarted, "n", &between, Some(1), at(100), at(142));
+        assert_eq!(ready(&silent), ("False".into(), "Silent".into()));
     }
 
     #[test]

@@ -14,7 +14,8 @@ use yagura_proto::PROTOCOL_VERSION;
 use yagura_proto::v1::subscribe_request::Message as Request;
 use yagura_proto::v1::subscribe_response::Message as Answer;
 use yagura_proto::v1::{
-    Activate, Hello, PolicyAck, Refusal, RuleBodies, RuleList, RuleRef, SubscribeRequest, SubscribeResponse,
+    Activate, Hello, PolicyAck, Refusal, RuleBodies, RuleBody, RuleList, RuleRef, SubscribeRequest,
+    SubscribeResponse,
 };
 
 use super::session::{End, OpenSession, answer};
@@ -24,6 +25,9 @@ use crate::signals;
 
 /// Time for the first message.
 const HELLO: Duration = Duration::from_secs(10);
+/// Changes of rules that follow each other this closely are one list: content that is applied rule by rule would
+/// otherwise be as many lists for each node.
+const SETTLE: Duration = Duration::from_millis(250);
 /// Rules that an agent may say it holds.
 const MAX_HELD: usize = 20_000;
 /// Failures in one acknowledgement.
@@ -52,7 +56,7 @@ async fn serve(
     mut requests: Streaming<SubscribeRequest>,
     answers: &Answers,
 ) -> Result<(), End> {
-    let hello = first(&mut requests).await?;
+    let mut hello = first(&mut requests).await?;
     if let Some(refusal) = refuse(&hello, &session.node) {
         info!(
             node = session.node,
@@ -71,7 +75,9 @@ async fn serve(
         .ok_or_else(|| Status::unavailable("this node is not known yet; try again later"))?;
     let mut pusher = Pusher {
         answers,
-        held: hello.held.iter().cloned().collect(),
+        // Of use to this stream only; what is shown of the agent does without.
+        held: std::mem::take(&mut hello.held).into_iter().collect(),
+        sent: None,
         sent_pods: None,
     };
     info!(
@@ -96,7 +102,10 @@ async fn serve(
                 Some(request) => received(&session, request)?,
             },
             changed = policy.changed() => match changed {
-                Ok(()) => push_policy(&session, &mut pusher, &mut policy).await?,
+                Ok(()) => {
+                    tokio::time::sleep(SETTLE).await;
+                    push_policy(&session, &mut pusher, &mut policy).await?;
+                }
                 // The node left the cluster.
                 Err(_) => return Err(Status::unavailable("this node is not known any more").into()),
             },
@@ -223,18 +232,25 @@ fn message(answer: Answer) -> SubscribeResponse {
 /// What the agent has by what was sent to it.
 struct Pusher<'a> {
     answers: &'a Answers,
+    /// Hashes that the agent said it holds, until it has a list of ours.
     held: HashSet<String>,
+    sent: Option<Arc<PolicySnapshot>>,
     sent_pods: Option<NodePods>,
 }
 
 impl Pusher<'_> {
     /// Sends the bodies that the agent lacks, the list, and the word to switch.
-    async fn policy(&mut self, snapshot: &PolicySnapshot) -> Result<(), End> {
+    async fn policy(&mut self, snapshot: &Arc<PolicySnapshot>) -> Result<(), End> {
+        let held = |rule: &RuleBody| match &self.sent {
+            // An agent need not keep what is not in its list.
+            Some(sent) => sent.holds(rule),
+            None => self.held.contains(&rule.hash),
+        };
         let missing = snapshot
             .rules
             .iter()
-            .filter(|rule| !self.held.contains(&rule.hash))
-            .map(|rule| yagura_proto::v1::RuleBody::clone(rule));
+            .filter(|rule| !held(rule))
+            .map(|rule| RuleBody::clone(rule));
         for rules in chunks::of(missing) {
             self.send(Answer::Bodies(RuleBodies { rules })).await?;
         }
@@ -254,8 +270,8 @@ impl Pusher<'_> {
         self.send(Answer::List(list)).await?;
         let revision = snapshot.revision.clone();
         self.send(Answer::Activate(Activate { revision })).await?;
-        // An agent need not keep what is not in its list.
-        self.held = snapshot.rules.iter().map(|rule| rule.hash.clone()).collect();
+        self.held = HashSet::new();
+        self.sent = Some(Arc::clone(snapshot));
         Ok(())
     }
 
