@@ -10,7 +10,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Attack, Severity, TestValue};
+use crate::{Attack, Duration, Severity, TestValue};
 
 /// Detects acts on nodes and in containers, live.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -193,8 +193,9 @@ pub struct RuleException {
 }
 
 /// What a match becomes.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("!has(self.keepOpen) || duration(self.keepOpen) <= duration(has(self.maxDuration) ? self.maxDuration : '24h')").message("keepOpen must not be longer than maxDuration, which is 24h when it is left out"))]
 pub struct SignalTemplate {
     /// Title of the signal; `{{process.name}}` is replaced by the field's value. Left out: the
     /// rule's title.
@@ -218,6 +219,18 @@ pub struct SignalTemplate {
         extend("x-kubernetes-list-type" = "set")
     )]
     pub fields: Vec<String>,
+    /// A group opens at most one signal in this time, such as `10m`: matches that come within it
+    /// count on in the group's last signal, whatever became of that. Left out: the first match after
+    /// a signal was archived opens another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cooldown: Option<Duration>,
+    /// A signal that had no match for this long takes no more: the next one opens another, which
+    /// names it in `status.previous`. Left out: as long as `maxDuration`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep_open: Option<Duration>,
+    /// A signal that was opened this long ago takes no more matches. Left out: 24 hours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_duration: Option<Duration>,
 }
 
 /// A proof that the rule matches what it should, or nothing else.

@@ -9,6 +9,7 @@
 pub mod attack;
 pub mod convert;
 pub mod detection_rule;
+pub mod duration;
 pub mod generate;
 pub mod node_sensor;
 pub mod posture_check;
@@ -21,6 +22,7 @@ pub mod test_value;
 
 pub use attack::Attack;
 pub use detection_rule::{DetectionRule, DetectionRuleSpec, DetectionRuleStatus};
+pub use duration::Duration;
 pub use node_sensor::{NodeSensor, NodeSensorStatus};
 pub use posture_check::{PostureCheck, PostureCheckSpec, PostureCheckStatus};
 pub use posture_framework::{PostureFramework, PostureFrameworkSpec, PostureFrameworkStatus};

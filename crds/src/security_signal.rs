@@ -79,6 +79,8 @@ pub struct SecuritySignalSpec {
     pub opened: Time,
     /// What people make of it: the one part that they write.
     #[serde(default)]
+    #[x_kube(validation = Rule::new("self.state != 'archived' || has(self.reason)")
+        .message("an archived signal needs a reason: falsePositive, testing, remediated, benign, malicious or other"))]
     pub triage: Triage,
 }
 
@@ -109,14 +111,15 @@ pub struct RuleReference {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Triage {
-    /// Whether somebody still has to look. A match after `archived` opens a new signal.
+    /// Whether somebody still has to look. A match after `archived` opens a new signal, which names
+    /// this one in `status.previous`.
     #[serde(default)]
     pub state: TriageState,
     /// Who looks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256))]
     pub assignee: Option<String>,
-    /// Why it was archived.
+    /// Why it was archived; required then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<TriageReason>,
     /// Anything worth knowing.
@@ -227,6 +230,27 @@ pub struct SecuritySignalStatus {
     /// When everything passed again, for posture signals.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resolved_at: Option<Time>,
+    /// Who was told, by route.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 32),
+        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["route"])
+    )]
+    pub notifications: Vec<Notification>,
+}
+
+/// What became of telling people through one route.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Notification {
+    /// Name of the route.
+    #[schemars(length(min = 1, max = 63))]
+    pub route: String,
+    /// The last result, such as `delivered`.
+    #[schemars(length(max = 256))]
+    pub result: String,
+    /// When that was.
+    pub at: Time,
 }
 
 /// One match.

@@ -3,9 +3,15 @@
 //! One transaction applies a batch of an agent's spool: it moves the spool's watermark, the
 //! counters and the outbox together, so a record counts exactly once however often it is sent and
 //! whenever the process dies. What a signal says is opaque bytes here; who may open one where, and
-//! how fast writes follow each other, are the caller's [`Limits`].
+//! how fast writes follow each other, are the caller's [`Limits`]; how long a signal takes matches
+//! is its rule's [`Lifetime`]. Every change that somebody may want to hear of is noted in the same
+//! transaction: [`SignalStore::changes_since`].
 
 mod apply;
+mod changes;
+mod count;
+mod delivery;
+mod lifetime;
 mod lock;
 mod outbox;
 mod schema;
@@ -18,18 +24,22 @@ use rusqlite::Connection;
 use yagura_event::Timestamp;
 
 pub use apply::{Applied, Entry, Incoming, Match, Observation, Observed};
+pub use changes::{Change, ChangeKind, Changes};
+pub use delivery::{Delivery, Told};
+pub use lifetime::Lifetime;
 pub use outbox::{Pending, Stored};
 pub use seed::Seed;
-pub use triage::{RuleSummary, Triage};
+pub use triage::{RuleSummary, Triage, Triaged};
 
 use lock::StoreLock;
 
 /// What the caller decided about numbers and pace.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Open signals of one rule in one namespace; beyond, its overflow signal counts on.
+    /// Signals of one rule in one namespace that are to be looked at; beyond, the rule's overflow
+    /// signal counts on.
     pub open_per_rule_and_namespace: u32,
-    /// Open signals in all; beyond, every rule's overflow signal counts on.
+    /// Signals to be looked at in all; beyond, every rule's overflow signal counts on.
     pub open: u32,
     /// Nanoseconds between writes of one signal: after the first, the second, all further ones.
     pub pace: [i64; 3],

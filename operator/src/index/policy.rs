@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use yagura_event::Severity;
 use yagura_proto::content;
 use yagura_proto::v1::RuleBody;
+use yagura_store::signals::Lifetime;
 
 /// What a signal says about the rule that raised it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +33,8 @@ pub struct RuleMeta {
     pub remediation: String,
     /// ATT&CK (tactic, technique); a technique may be missing.
     pub attack: Vec<(String, Option<String>)>,
+    /// How long its signals take matches.
+    pub lifetime: Lifetime,
 }
 
 /// A rule that compiled and is enabled.

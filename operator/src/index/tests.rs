@@ -38,6 +38,7 @@ fn rule(uid: &str, condition: &str, nodes: &[(&str, &str)]) -> ServedRule {
             description: String::new(),
             remediation: String::new(),
             attack: Vec::new(),
+            lifetime: yagura_store::signals::Lifetime::default(),
         }),
         body: Arc::new(body),
         nodes: Selector::try_from(selector).unwrap(),

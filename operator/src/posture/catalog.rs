@@ -8,6 +8,7 @@ use kube::{Resource, ResourceExt as _};
 use yagura_crds::posture_check::{Mode, ResourceType};
 use yagura_crds::{PostureCheck, PostureFramework, Severity};
 use yagura_engine::posture::Judge;
+use yagura_store::signals::Lifetime;
 
 use super::validate::{Valid, validate};
 use crate::detection_rule::validate::Invalid;
@@ -203,5 +204,7 @@ fn meta(check: &PostureCheck) -> RuleMeta {
         description: spec.description.clone(),
         remediation: spec.remediation.clone(),
         attack: Vec::new(),
+        // A check fails until it passes: no time closes its signals.
+        lifetime: Lifetime::UNLIMITED,
     }
 }

@@ -167,6 +167,7 @@ impl Operator {
             description: String::new(),
             remediation: String::new(),
             attack: Vec::new(),
+            lifetime: yagura_store::signals::Lifetime::default(),
         };
         self.context.index.write().policy.apply_rule(ServedRule {
             meta: Arc::new(meta),

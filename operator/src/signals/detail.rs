@@ -70,6 +70,7 @@ pub(super) fn of_rule(meta: &RuleMeta, title: String, node: Option<&str>) -> Det
             previous: None,
             origin_namespace: None,
             resolved_at: None,
+            notifications: Vec::new(),
         },
         node: node.map(str::to_owned),
     }

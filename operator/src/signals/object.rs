@@ -4,7 +4,9 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use yagura_crds::SecuritySignalStatus;
-use yagura_crds::security_signal::{NODE_LABEL, RULE_LABEL, SEVERITY_LABEL, SOURCE_LABEL, SignalSample};
+use yagura_crds::security_signal::{
+    NODE_LABEL, Notification, RULE_LABEL, SEVERITY_LABEL, SOURCE_LABEL, SignalSample,
+};
 use yagura_store::signals::Stored;
 
 use super::annotations;
@@ -15,6 +17,10 @@ use super::text::cut;
 const MAX_OBJECT: usize = 32 * 1_024;
 /// What the API server adds: managed fields, uid, versions.
 const ADDED: usize = 4 * 1_024;
+
+/// Routes that a status shows, and bytes of what it says of one.
+const MAX_NOTIFICATIONS: usize = 32;
+const MAX_RESULT: usize = 256;
 
 const API_VERSION: &str = "yagura.dev/v1alpha1";
 const KIND: &str = "SecuritySignal";
@@ -101,10 +107,21 @@ fn status(signal: &Stored, detail: &Detail) -> SecuritySignalStatus {
         last_seen: time(signal.last),
         resolved_at: signal.resolved_at.map(time),
         origin_namespace: signal.origin_namespace.clone(),
-        previous: signal
-            .previous
-            .as_ref()
-            .map(|(namespace, name)| format!("{namespace}/{name}")),
+        // A store that was lost knows of the link only what the object said.
+        previous: signal.previous.as_ref().map_or_else(
+            || detail.status.previous.clone(),
+            |(namespace, name)| Some(format!("{namespace}/{name}")),
+        ),
+        notifications: signal
+            .told
+            .iter()
+            .take(MAX_NOTIFICATIONS)
+            .map(|told| Notification {
+                route: told.route.clone(),
+                result: cut(told.result.clone(), MAX_RESULT),
+                at: time(told.at),
+            })
+            .collect(),
         samples: Vec::new(),
         ..detail.status.clone()
     };

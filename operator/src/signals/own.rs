@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use yagura_crds::security_signal::{GroupValue, SignalResource};
 use yagura_event::{Severity, Timestamp};
-use yagura_store::signals::{Match, Observation};
+use yagura_store::signals::{Lifetime, Match, Observation};
 
 use super::{detail, key, resources};
 use crate::index::policy::RuleMeta;
@@ -90,6 +90,7 @@ impl OwnRule {
                 .iter()
                 .map(|(tactic, technique)| ((*tactic).to_owned(), technique.map(str::to_owned)))
                 .collect(),
+            lifetime: Lifetime::default(),
         })
     }
 }
@@ -182,6 +183,8 @@ impl OwnFinding {
             first: self.time,
             last: self.time,
             incomplete: false,
+            severity: self.rule.says().severity.rank(),
+            lifetime: Lifetime::default(),
             detail: self.detail().to_bytes(),
             overflow_detail: self.overflow().to_bytes(),
             samples: Vec::new(),
@@ -198,6 +201,7 @@ impl OwnFinding {
             overflow_namespace: home.to_owned(),
             failing: self.count,
             time: self.time,
+            severity: self.rule.says().severity.rank(),
             detail: self.detail().to_bytes(),
             overflow_detail: self.overflow().to_bytes(),
         }

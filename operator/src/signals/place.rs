@@ -82,6 +82,8 @@ pub fn place(fold: &Fold, index: &Index, from: Placement<'_>) -> Result<Match, R
         first: fold.first.min(latest),
         last: fold.last.min(latest),
         incomplete: fold.incomplete,
+        severity: meta.severity.rank(),
+        lifetime: meta.lifetime,
         detail: says.to_bytes(),
         overflow_detail: overflow.to_bytes(),
         samples: fold

@@ -80,6 +80,7 @@ impl PostureChange {
             overflow_namespace: home.to_owned(),
             failing: self.failing,
             time: self.time,
+            severity: self.check.severity.rank(),
             detail: says.to_bytes(),
             overflow_detail: overflow.to_bytes(),
         }

@@ -77,6 +77,7 @@ fn seed_of(signal: SecuritySignal) -> Option<Seed> {
     let key = STANDARD.decode(notes.get(annotations::KEY)?).ok()?;
     let (spool, sequence) = notes.get(annotations::ANCHOR)?.rsplit_once('/')?;
     let mut status = signal.status?;
+    let triage = serde_json::to_vec(&signal.spec.triage).ok()?;
     let samples = std::mem::take(&mut status.samples);
     status.incomplete.clear();
     let detail = Detail {
@@ -98,6 +99,9 @@ fn seed_of(signal: SecuritySignal) -> Option<Seed> {
         origin_namespace: status.origin_namespace,
         anchor: (spool.to_owned(), sequence.parse().ok()?),
         archived: signal.spec.triage.state == TriageState::Archived,
+        under_review: signal.spec.triage.state == TriageState::UnderReview,
+        triage,
+        severity: status.severity_rank,
         opened: timestamp(&signal.spec.opened)?,
         first: timestamp(&status.first_seen)?,
         last: timestamp(&status.last_seen)?,

@@ -10,10 +10,10 @@ use kube::runtime::watcher::{Config, Event, watcher};
 use kube::{Api, CustomResourceExt};
 use tracing::warn;
 use yagura_crds::SecuritySignal;
-use yagura_store::signals::Triage;
+use yagura_store::signals::{Triage, Triaged};
 use yagura_telemetry::chain;
 
-use super::{Ledger, LedgerError};
+use super::{Ledger, LedgerError, now};
 use crate::context::Context;
 
 /// Watches signals until the process stops.
@@ -45,26 +45,33 @@ async fn follow(context: &Context) -> Result<(), LedgerError> {
             }
             Ok(Event::InitDone) => {
                 for (namespace, name) in missing.drain() {
-                    ledger.triage(&namespace, &name, Triage::Deleted).await?;
+                    ledger.deleted(namespace, name).await?;
                 }
             }
             Ok(Event::Apply(object)) => seen(ledger, &object).await?,
             Ok(Event::Delete(object)) => {
                 let (namespace, name) = place_of(&object);
-                ledger.triage(&namespace, &name, Triage::Deleted).await?;
+                ledger.deleted(namespace, name).await?;
             }
         }
     }
 }
 
 async fn seen(ledger: &Ledger, object: &DynamicObject) -> Result<(), LedgerError> {
-    let state = object.data.pointer("/spec/triage/state");
-    let triage = match state.and_then(serde_json::Value::as_str) {
-        Some("archived") => Triage::Archived,
-        _ => Triage::Open,
-    };
+    let said = object.data.pointer("/spec/triage");
+    let state = said.and_then(|triage| triage.get("state")?.as_str());
     let (namespace, name) = place_of(object);
-    ledger.triage(&namespace, &name, triage).await
+    let seen = Triaged {
+        namespace,
+        name,
+        to: match state {
+            Some("archived") => Triage::Archived,
+            Some("underReview") => Triage::UnderReview,
+            _ => Triage::Open,
+        },
+        says: said.map_or_else(Vec::new, |triage| triage.to_string().into_bytes()),
+    };
+    ledger.triage(seen).await
 }
 
 fn place_of(object: &DynamicObject) -> (String, String) {
@@ -76,15 +83,20 @@ fn place_of(object: &DynamicObject) -> (String, String) {
 }
 
 impl Ledger {
-    pub(super) async fn triage(
-        &self,
-        namespace: &str,
-        name: &str,
-        triage: Triage,
-    ) -> Result<(), LedgerError> {
-        let (namespace, name) = (namespace.to_owned(), name.to_owned());
-        self.with(move |store| store.triage(&namespace, &name, triage))
-            .await
+    async fn triage(&self, seen: Triaged) -> Result<(), LedgerError> {
+        self.with(move |store| store.triage(&seen, now())).await?;
+        Ok(())
+    }
+
+    /// An object is not there any more.
+    pub(super) async fn deleted(&self, namespace: String, name: String) -> Result<(), LedgerError> {
+        self.triage(Triaged {
+            namespace,
+            name,
+            to: Triage::Deleted,
+            says: Vec::new(),
+        })
+        .await
     }
 
     async fn written_signals(&self) -> Result<HashSet<(String, String)>, LedgerError> {

@@ -9,7 +9,7 @@ use tokio::time::{sleep, timeout};
 use tracing::{debug, error, warn};
 use yagura_crds::SecuritySignal;
 use yagura_event::Timestamp;
-use yagura_store::signals::{Pending, Triage};
+use yagura_store::signals::Pending;
 use yagura_telemetry::chain;
 
 use super::{Ledger, LedgerError, now, object};
@@ -135,7 +135,7 @@ impl Writer {
                 debug!(signal = name, "deleted by somebody, which counts as triage");
                 self.failures.remove(&signal.id);
                 self.ledger
-                    .triage(&signal.namespace, &signal.name, Triage::Deleted)
+                    .deleted(signal.namespace.clone(), signal.name.clone())
                     .await?;
                 "deleted"
             }

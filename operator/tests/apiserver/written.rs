@@ -68,6 +68,7 @@ fn hostile(context: &Context, namespace: &str, rule: &str) -> Vec<Incoming> {
             description: "d\u{1}é".repeat(10_000),
             remediation: "r".repeat(20_000),
             attack: vec![("TA0002".into(), Some("T1059.004".into()))],
+            lifetime: yagura_store::signals::Lifetime::default(),
         }),
         body: Arc::new(seal(RuleBody {
             uid: format!("uid-{rule}"),

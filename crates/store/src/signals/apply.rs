@@ -1,20 +1,16 @@
 //! The one transaction: records in; watermark, counters and outbox move together.
 
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
-use sha2::{Digest, Sha256};
 use yagura_event::Timestamp;
 
-use super::schema::{OPEN, RESOLVED, signed, unsigned};
-use super::{Limits, SignalStore, StoreError, due};
-
-/// Samples kept of a signal.
-const MAX_SAMPLES: i64 = 3;
+use super::changes::{ChangeKind, note};
+use super::count::{count, enqueue, open_signal};
+use super::lifetime::Lifetime;
+use super::schema::{RESOLVED, signed, unsigned};
+use super::{Limits, SignalStore, StoreError};
 
 /// The spool of signals that the operator opens by itself.
 const OWN_SPOOL: &str = "operator";
-
-/// The key of a rule's overflow signal; its `overflow` column keeps it apart from every group.
-const OVERFLOW_KEY: &[u8] = b"";
 
 /// A record of a spool.
 #[derive(Clone, Debug)]
@@ -55,6 +51,10 @@ pub struct Match {
     pub last: Timestamp,
     /// Whether something unknown decided.
     pub incomplete: bool,
+    /// How urgent it is: 1 for info to 5 for critical.
+    pub severity: u8,
+    /// How long the group's signal takes matches, and how soon another one may follow.
+    pub lifetime: Lifetime,
     /// What the signal says if it is opened now.
     pub detail: Vec<u8>,
     /// What the overflow signal says if it is opened now.
@@ -97,6 +97,8 @@ pub struct Observation {
     pub failing: u64,
     /// When it was evaluated.
     pub time: Timestamp,
+    /// How urgent it is: 1 for info to 5 for critical.
+    pub severity: u8,
     /// What the signal says now; replaces what it said.
     pub detail: Vec<u8>,
     /// What the overflow signal says if it is opened now.
@@ -175,23 +177,30 @@ impl SignalStore {
         let transaction = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let open = open_signal(&transaction, &found.rule, &found.key, false)?;
+        let open = open_signal(&transaction, &found.rule, &found.key, false)?.map(|open| open.id);
         let observed = match open {
             Some(id) if found.failing == 0 => {
                 transaction.execute(
-                    "UPDATE signal SET state = ?2, resolved_at = ?3, last = ?3, count = 0,
+                    "UPDATE signal SET state = ?2, resolved_at = ?3, last = ?3, closed_at = ?5, count = 0,
                          detail = ?4, revision = revision + 1 WHERE id = ?1",
-                    params![id, RESOLVED, found.time.0, found.detail],
+                    params![id, RESOLVED, found.time.0, found.detail, now.0],
                 )?;
+                note(&transaction, id, ChangeKind::Resolved, now)?;
                 enqueue(&transaction, &self.limits, id, now)?;
                 Observed::Resolved
             }
             Some(id) => {
+                let before: u8 =
+                    transaction.query_row("SELECT severity FROM signal WHERE id = ?", [id], |row| row.get(0))?;
                 let changed = transaction.execute(
-                    "UPDATE signal SET last = ?2, count = ?3, detail = ?4, revision = revision + 1
-                     WHERE id = ?1 AND (count <> ?3 OR detail <> ?4)",
-                    params![id, found.time.0, signed(found.failing), found.detail],
+                    "UPDATE signal SET last = ?2, count = ?3, detail = ?4, severity = ?5,
+                         revision = revision + 1
+                     WHERE id = ?1 AND (count <> ?3 OR detail <> ?4 OR severity <> ?5)",
+                    params![id, found.time.0, signed(found.failing), found.detail, found.severity],
                 )?;
+                if found.severity > before {
+                    note(&transaction, id, ChangeKind::Raised, now)?;
+                }
                 if changed > 0 {
                     enqueue(&transaction, &self.limits, id, now)?;
                     Observed::Changed
@@ -211,6 +220,9 @@ impl SignalStore {
                     first: found.time,
                     last: found.time,
                     incomplete: false,
+                    severity: found.severity,
+                    // Whether it fails is observed: no time passes for it.
+                    lifetime: Lifetime::UNLIMITED,
                     detail: found.detail.clone(),
                     overflow_detail: found.overflow_detail.clone(),
                     samples: Vec::new(),
@@ -269,193 +281,4 @@ fn spool_of(connection: &Connection, spool: &str, node: &str) -> Result<Option<i
         }),
         known => Ok(known.map(|(_, watermark)| watermark)),
     }
-}
-
-fn open_signal(
-    connection: &Connection,
-    rule: &str,
-    key: &[u8],
-    overflow: bool,
-) -> Result<Option<i64>, StoreError> {
-    Ok(connection
-        .prepare_cached("SELECT id FROM signal WHERE rule = ? AND key = ? AND overflow = ? AND state = 0")?
-        .query_row(params![rule, key, overflow], |row| row.get(0))
-        .optional()?)
-}
-
-/// Counts on in the group's open signal, or opens one, or the rule's overflow signal where the
-/// limits are reached. True when a signal was opened.
-fn count(
-    transaction: &Transaction<'_>,
-    limits: &Limits,
-    found: &Match,
-    spool: &str,
-    sequence: i64,
-    now: Timestamp,
-) -> Result<bool, StoreError> {
-    if let Some(id) = open_signal(transaction, &found.rule, &found.key, false)? {
-        count_on(transaction, limits, id, found, now)?;
-        return Ok(false);
-    }
-    let overflow = is_full(transaction, limits, found)?;
-    if overflow && let Some(id) = open_signal(transaction, &found.rule, OVERFLOW_KEY, true)? {
-        count_on(transaction, limits, id, found, now)?;
-        return Ok(false);
-    }
-    let id = open(transaction, found, overflow, spool, sequence, now)?;
-    add_samples(transaction, id, &found.samples)?;
-    enqueue(transaction, limits, id, now)?;
-    Ok(true)
-}
-
-fn count_on(
-    transaction: &Transaction<'_>,
-    limits: &Limits,
-    id: i64,
-    found: &Match,
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    let before: i64 = transaction
-        .prepare_cached("SELECT count FROM signal WHERE id = ?")?
-        .query_row([id], |row| row.get(0))?;
-    transaction
-        .prepare_cached(
-            "UPDATE signal SET count = ?2, first = min(first, ?3), last = max(last, ?4),
-                 incomplete = max(incomplete, ?5), revision = revision + 1 WHERE id = ?1",
-        )?
-        .execute(params![
-            id,
-            before.saturating_add(signed(found.count)),
-            found.first.0,
-            found.last.0,
-            found.incomplete,
-        ])?;
-    add_samples(transaction, id, &found.samples)?;
-    enqueue(transaction, limits, id, now)
-}
-
-fn is_full(transaction: &Transaction<'_>, limits: &Limits, found: &Match) -> Result<bool, StoreError> {
-    let in_place: u32 = transaction
-        .prepare_cached(
-            "SELECT count(*) FROM signal WHERE rule = ? AND namespace = ? AND state = 0 AND overflow = 0",
-        )?
-        .query_row(params![found.rule, found.namespace], |row| row.get(0))?;
-    if in_place >= limits.open_per_rule_and_namespace {
-        return Ok(true);
-    }
-    let in_all: u32 = transaction
-        .prepare_cached("SELECT count(*) FROM signal WHERE state = 0")?
-        .query_row([], |row| row.get(0))?;
-    Ok(in_all >= limits.open)
-}
-
-fn open(
-    transaction: &Transaction<'_>,
-    found: &Match,
-    overflow: bool,
-    spool: &str,
-    sequence: i64,
-    now: Timestamp,
-) -> Result<i64, StoreError> {
-    let (key, namespace, detail) = if overflow {
-        (OVERFLOW_KEY, &found.overflow_namespace, &found.overflow_detail)
-    } else {
-        (&*found.key, &found.namespace, &found.detail)
-    };
-    let previous: Option<i64> = transaction
-        .prepare_cached(
-            "SELECT id FROM signal WHERE rule = ? AND key = ? AND overflow = ? ORDER BY id DESC LIMIT 1",
-        )?
-        .query_row(params![found.rule, key, overflow], |row| row.get(0))
-        .optional()?;
-    let anchor = (spool, sequence);
-    let name = free_name(transaction, found, key, anchor)?;
-    transaction
-        .prepare_cached(
-            "INSERT INTO signal (rule, rule_name, key, overflow, name, namespace, anchor_spool,
-                 anchor_sequence, previous, state, opened, first, last, count, restored,
-                 incomplete, detail, revision, writes, written_at)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, 1, 0, ?)",
-        )?
-        .execute(params![
-            found.rule,
-            found.rule_name,
-            key,
-            overflow,
-            name,
-            namespace,
-            spool,
-            sequence,
-            previous,
-            OPEN,
-            found.first.0,
-            found.first.0,
-            found.last.0,
-            signed(found.count),
-            found.incomplete,
-            detail,
-            now.0,
-        ])?;
-    Ok(transaction.last_insert_rowid())
-}
-
-/// The rule's name and a 64-bit hash of the whole identity; the next hash where another signal
-/// has that name already.
-fn free_name(
-    transaction: &Transaction<'_>,
-    found: &Match,
-    key: &[u8],
-    (spool, sequence): (&str, i64),
-) -> Result<String, StoreError> {
-    let mut taken = transaction.prepare_cached("SELECT 1 FROM signal WHERE name = ?")?;
-    let mut attempt: u64 = 0;
-    loop {
-        let mut hasher = Sha256::new();
-        for part in [found.rule.as_bytes(), key, spool.as_bytes()] {
-            hasher.update(part.len().to_be_bytes());
-            hasher.update(part);
-        }
-        hasher.update(sequence.to_be_bytes());
-        hasher.update(attempt.to_be_bytes());
-        let digest = hasher.finalize();
-        let hash = digest[..8]
-            .iter()
-            .fold(0u64, |hash, byte| hash << 8 | u64::from(*byte));
-        let name = format!("{}-{hash:016x}", found.rule_name);
-        if !taken.exists([&name])? {
-            return Ok(name);
-        }
-        attempt += 1;
-    }
-}
-
-fn add_samples(transaction: &Transaction<'_>, id: i64, samples: &[Vec<u8>]) -> Result<(), StoreError> {
-    let kept: i64 = transaction
-        .prepare_cached("SELECT count(*) FROM sample WHERE signal = ?")?
-        .query_row([id], |row| row.get(0))?;
-    for (n, body) in (kept..MAX_SAMPLES).zip(samples) {
-        transaction
-            .prepare_cached("INSERT INTO sample (signal, n, body) VALUES (?, ?, ?)")?
-            .execute(params![id, n, body])?;
-    }
-    Ok(())
-}
-
-/// Puts the signal's newest state into the outbox, unless it waits there already.
-fn enqueue(
-    transaction: &Transaction<'_>,
-    limits: &Limits,
-    id: i64,
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    let (writes, written_at): (i64, i64) = transaction
-        .prepare_cached("SELECT writes, written_at FROM signal WHERE id = ?")?
-        .query_row([id], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    transaction
-        .prepare_cached(
-            "INSERT INTO outbox (signal, opening, due) VALUES (?, ?, ?)
-             ON CONFLICT (signal) DO NOTHING",
-        )?
-        .execute(params![id, writes == 0, due(limits, writes, written_at, now)])?;
-    Ok(())
 }

@@ -3,6 +3,7 @@
 use rusqlite::{OptionalExtension, Row, params};
 use yagura_event::Timestamp;
 
+use super::delivery::Told;
 use super::schema::unsigned;
 use super::{SignalStore, StoreError, due};
 
@@ -43,10 +44,20 @@ pub struct Stored {
     pub incomplete: bool,
     /// When everything passed again.
     pub resolved_at: Option<Timestamp>,
+    /// How urgent it is: 1 for info to 5 for critical.
+    pub severity: u8,
+    /// Since when somebody looks at it.
+    pub acknowledged_at: Option<Timestamp>,
+    /// When it was archived, deleted or resolved; none while it is to be looked at.
+    pub closed_at: Option<Timestamp>,
+    /// What people wrote into `spec.triage`, as JSON; empty while they wrote nothing.
+    pub triage: Vec<u8>,
     /// What it says.
     pub detail: Vec<u8>,
     /// The first matches.
     pub samples: Vec<Vec<u8>>,
+    /// Who was told.
+    pub told: Vec<Told>,
 }
 
 /// A write that is due.
@@ -62,11 +73,16 @@ pub struct Pending {
     pub due: Timestamp,
 }
 
-const COLUMNS: &str = "s.id, s.rule, s.rule_name, s.key, s.overflow, s.name, s.namespace,
+/// What [`stored`] reads, of a signal `s` and the one before it, `p`.
+pub(super) const COLUMNS: &str = "s.id, s.rule, s.rule_name, s.key, s.overflow, s.name, s.namespace,
     s.origin_namespace, s.anchor_spool, s.anchor_sequence, p.namespace, p.name, s.opened, s.first,
-    s.last, s.count, s.restored, s.incomplete, s.resolved_at, s.detail";
+    s.last, s.count, s.restored, s.incomplete, s.resolved_at, s.detail, s.severity,
+    s.acknowledged_at, s.closed_at, s.triage";
 
-fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
+/// The index of the first column after them.
+pub(super) const COLUMNS_END: usize = 24;
+
+pub(super) fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
     let previous: Option<String> = row.get(10)?;
     Ok(Stored {
         id: row.get(0)?,
@@ -87,7 +103,12 @@ fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
         incomplete: row.get(17)?,
         resolved_at: row.get::<_, Option<i64>>(18)?.map(Timestamp),
         detail: row.get(19)?,
+        severity: row.get(20)?,
+        acknowledged_at: row.get::<_, Option<i64>>(21)?.map(Timestamp),
+        closed_at: row.get::<_, Option<i64>>(22)?.map(Timestamp),
+        triage: row.get(23)?,
         samples: Vec::new(),
+        told: Vec::new(),
     })
 }
 
@@ -102,14 +123,14 @@ impl SignalStore {
         let rows = statement.query_map(params![now.0, limit], |row| {
             Ok(Pending {
                 signal: stored(row)?,
-                opening: row.get(20)?,
-                revision: row.get(21)?,
-                due: Timestamp(row.get(22)?),
+                opening: row.get(COLUMNS_END)?,
+                revision: row.get(COLUMNS_END + 1)?,
+                due: Timestamp(row.get(COLUMNS_END + 2)?),
             })
         })?;
         let mut pending = rows.collect::<Result<Vec<_>, _>>()?;
         for write in &mut pending {
-            write.signal.samples = self.samples(write.signal.id)?;
+            self.complete(&mut write.signal)?;
         }
         Ok(pending)
     }
@@ -181,10 +202,17 @@ impl SignalStore {
         let found = statement.query_row([namespace, name], stored).optional()?;
         found
             .map(|mut signal| {
-                signal.samples = self.samples(signal.id)?;
+                self.complete(&mut signal)?;
                 Ok(signal)
             })
             .transpose()
+    }
+
+    /// Adds what other tables have of a signal.
+    pub(super) fn complete(&self, signal: &mut Stored) -> Result<(), StoreError> {
+        signal.samples = self.samples(signal.id)?;
+        signal.told = self.told(signal.id)?;
+        Ok(())
     }
 
     fn samples(&self, id: i64) -> Result<Vec<Vec<u8>>, StoreError> {

@@ -11,9 +11,13 @@ pub(super) const OPEN: i64 = 0;
 pub(super) const ARCHIVED: i64 = 1;
 pub(super) const DELETED: i64 = 2;
 pub(super) const RESOLVED: i64 = 3;
+/// Still to be looked at, but it takes no more matches.
+pub(super) const LAPSED: i64 = 4;
 
 /// Each step leads from the schema of its index to the next.
-const STEPS: [&str; 1] = ["
+const STEPS: [&str; 2] = [FIRST, LIFE];
+
+const FIRST: &str = "
 CREATE TABLE spool (
     id TEXT PRIMARY KEY,
     node TEXT NOT NULL,
@@ -67,7 +71,51 @@ CREATE TABLE outbox (
     due INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX outbox_order ON outbox (opening DESC, due);
-"];
+";
+
+/// What becomes of a signal after it was opened, and who is told.
+const LIFE: &str = "
+ALTER TABLE signal ADD COLUMN severity INTEGER NOT NULL DEFAULT 0;
+-- What people wrote into spec.triage.
+ALTER TABLE signal ADD COLUMN triage BLOB NOT NULL DEFAULT x'';
+ALTER TABLE signal ADD COLUMN acknowledged_at INTEGER;
+-- When it was archived, deleted or resolved.
+ALTER TABLE signal ADD COLUMN closed_at INTEGER;
+-- The operator is taking its object out of the cluster: the deletion is nobody's triage.
+ALTER TABLE signal ADD COLUMN leaving INTEGER NOT NULL DEFAULT 0;
+-- Its object is not in the cluster any more.
+ALTER TABLE signal ADD COLUMN gone INTEGER NOT NULL DEFAULT 0;
+UPDATE signal SET gone = 1 WHERE state = 2;
+UPDATE signal SET closed_at = last WHERE state IN (1, 2, 3);
+DROP INDEX signal_place;
+CREATE INDEX signal_place ON signal (rule, namespace) WHERE state IN (0, 4);
+CREATE INDEX signal_closed ON signal (closed_at) WHERE closed_at IS NOT NULL;
+
+CREATE TABLE change (
+    revision INTEGER PRIMARY KEY AUTOINCREMENT,
+    signal INTEGER NOT NULL,
+    kind INTEGER NOT NULL,
+    at INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE consumer (
+    name TEXT PRIMARY KEY,
+    -- It has read all changes up to and including this one.
+    revision INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE delivery (
+    signal INTEGER NOT NULL REFERENCES signal (id),
+    route TEXT NOT NULL,
+    due INTEGER,
+    attempts INTEGER NOT NULL,
+    result TEXT,
+    at INTEGER,
+    state BLOB NOT NULL,
+    PRIMARY KEY (signal, route)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX delivery_due ON delivery (due) WHERE due IS NOT NULL;
+";
 
 /// Brings the file to the current schema, or refuses one of a later build.
 pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {

@@ -1,6 +1,8 @@
 //! What the store promises: exact counts, stable identities, limits, pace, one holder.
 
+mod changes;
 mod exact;
+mod life;
 
 use yagura_event::Timestamp;
 
@@ -27,6 +29,8 @@ fn found(rule: &str, key: &str, count: u64) -> Match {
         first: at(10),
         last: at(11),
         incomplete: false,
+        severity: 3,
+        lifetime: Lifetime::default(),
         detail: format!("{rule}/{key}").into_bytes(),
         overflow_detail: format!("{rule}/overflow").into_bytes(),
         samples: vec![key.into()],
@@ -42,6 +46,16 @@ fn record(sequence: u64, found: Match) -> Incoming {
 
 fn apply(store: &mut SignalStore, records: Vec<Incoming>, now: i64) -> Applied {
     store.apply("spool", "node", records, at(now)).unwrap()
+}
+
+fn triage_to(store: &mut SignalStore, name: &str, to: Triage) -> Option<ChangeKind> {
+    let seen = Triaged {
+        namespace: "shop".into(),
+        name: name.into(),
+        to,
+        says: format!("{to:?}").into_bytes(),
+    };
+    store.triage(&seen, at(50)).unwrap()
 }
 
 fn due_at(store: &SignalStore, now: i64) -> Vec<Pending> {
@@ -122,7 +136,7 @@ fn a_match_after_archiving_or_deletion_opens_a_signal_that_links_to_the_old() {
     let first = due_at(&store, 1).remove(0).signal;
     for (triage, sequence) in [(Triage::Archived, 2), (Triage::Deleted, 3)] {
         let before = due_at(&store, 1_000).pop().map_or(first.clone(), |p| p.signal);
-        store.triage(&before.namespace, &before.name, triage).unwrap();
+        triage_to(&mut store, &before.name, triage);
         apply(&mut store, vec![record(sequence, found("r", "k", 1))], 1);
         let opened = due_at(&store, 1)
             .into_iter()
@@ -140,7 +154,7 @@ fn an_archived_signal_opens_again_only_while_its_group_has_no_other() {
     let mut store = store();
     apply(&mut store, vec![record(1, found("r", "k", 1))], 1);
     let first = due_at(&store, 1).remove(0).signal;
-    let triage = |store: &mut SignalStore, to| store.triage("shop", &first.name, to).unwrap();
+    let triage = |store: &mut SignalStore, to| triage_to(store, &first.name, to);
     triage(&mut store, Triage::Archived);
     assert_eq!(store.summary("r").unwrap().open, 0);
     triage(&mut store, Triage::Open);
@@ -148,7 +162,10 @@ fn an_archived_signal_opens_again_only_while_its_group_has_no_other() {
     triage(&mut store, Triage::Archived);
     apply(&mut store, vec![record(2, found("r", "k", 1))], 1);
     triage(&mut store, Triage::Open);
-    assert_eq!(store.summary("r").unwrap().open, 1);
+    assert_eq!(store.summary("r").unwrap().open, 2, "both are to be looked at");
+    apply(&mut store, vec![record(3, found("r", "k", 5))], 1);
+    let counts: Vec<_> = due_at(&store, 1_000).iter().map(|p| p.signal.count).collect();
+    assert_eq!(counts, [1, 6], "the newer one takes the matches");
 }
 
 #[test]
@@ -251,6 +268,7 @@ fn a_check_opens_changes_resolves_and_opens_anew() {
             overflow_namespace: "home".into(),
             failing,
             time: at(now),
+            severity: 3,
             detail: detail.into(),
             overflow_detail: Vec::new(),
         };
@@ -288,6 +306,9 @@ fn a_seeded_store_counts_on_and_says_that_the_count_is_restored() {
         origin_namespace: None,
         anchor: ("old".into(), 7),
         archived: false,
+        under_review: false,
+        triage: Vec::new(),
+        severity: 3,
         opened: at(1),
         first: at(1),
         last: at(2),
@@ -296,11 +317,12 @@ fn a_seeded_store_counts_on_and_says_that_the_count_is_restored() {
         detail: b"old".to_vec(),
         samples: vec![b"s".to_vec()],
     };
-    let twin = Seed {
+    let older = Seed {
         name: "r-name-2".into(),
+        opened: at(0),
         ..seed.clone()
     };
-    assert_eq!(store.seed(&[seed, twin], at(3)).unwrap(), 1);
+    assert_eq!(store.seed(&[seed.clone(), older, seed], at(3)).unwrap(), 2);
     assert!(!store.is_empty().unwrap());
     apply(&mut store, vec![record(1, found("r", "k", 2))], 100);
     let signal = due_at(&store, 100).remove(0).signal;

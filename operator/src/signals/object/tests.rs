@@ -26,6 +26,7 @@ pub(in super::super) fn index(description: &str) -> Index {
         description: description.into(),
         remediation: "look".into(),
         attack: vec![("TA0002".into(), Some("T1059.004".into()))],
+        lifetime: yagura_store::signals::Lifetime::default(),
     };
     index.policy.apply_rule(ServedRule {
         body: Arc::new(yagura_proto::content::seal(yagura_proto::v1::RuleBody {
@@ -119,8 +120,13 @@ fn stored_from(found: Match) -> Stored {
         restored: false,
         incomplete: false,
         resolved_at: None,
+        severity: found.severity,
+        acknowledged_at: None,
+        closed_at: None,
+        triage: Vec::new(),
         detail: found.detail,
         samples: found.samples,
+        told: Vec::new(),
     }
 }
 
