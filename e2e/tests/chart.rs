@@ -191,6 +191,27 @@ fn the_network_reaches_an_agent_only_when_its_metrics_are_asked_for() {
 }
 
 #[test]
+fn patterns_to_redact_reach_the_agent_and_restart_it() {
+    let none = render(&[]);
+    let is_patterns = |object: &Value| object["metadata"]["name"] == "yagura-agent-redaction";
+    assert!(!none.iter().any(is_patterns));
+    let rendered = |patterns: &str| render(&[&format!("agent.redaction.patterns={{{patterns}}}")]);
+    let objects = rendered("employee-[0-9]+,x: '(.)'");
+    let patterns = find(&objects, "ConfigMap", "yagura-agent-redaction");
+    assert_eq!(patterns["data"]["patterns"], "employee-[0-9]+\nx: '(.)'");
+    let agent = find(&objects, "DaemonSet", "yagura-agent");
+    let file = option(agent, "redact-file");
+    let mount = list(&only_container(agent)["volumeMounts"]).find(|mount| mount["name"] == "redaction");
+    let folder = text(&mount.unwrap()["mountPath"]);
+    assert_eq!(file, format!("{folder}/patterns"));
+    let annotations = |objects: &[Value]| {
+        find(objects, "DaemonSet", "yagura-agent")["spec"]["template"]["metadata"]["annotations"].clone()
+    };
+    assert_ne!(annotations(&objects), annotations(&rendered("other")));
+    assert!(annotations(&none).is_null());
+}
+
+#[test]
 fn an_agent_has_nothing_to_ask_the_api_server_for() {
     let objects = render(&[]);
     let agent = find(&objects, "DaemonSet", "yagura-agent");
@@ -379,6 +400,7 @@ fn values_that_do_not_exist_are_refused() {
         "operator.store.type=nfs",
         "agent.stateDirectory=relative/path",
         "operator.image.digest=latest",
+        "agent.redaction.patterns={#not-a-comment}",
     ] {
         let output = run(&["template", "--set", setting]);
         let errors = String::from_utf8_lossy(&output.stderr);

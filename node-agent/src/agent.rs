@@ -17,6 +17,7 @@ use crate::facts::{self, HostRoot};
 use crate::metrics::Metrics;
 use crate::pods::Pods;
 use crate::policy::{Policy, snapshot};
+use crate::redact::Redactor;
 use crate::rules::{self, Rules};
 use crate::sight::Sight;
 use crate::status;
@@ -35,6 +36,8 @@ pub struct Agent {
     pub pods: Pods,
     /// What of this node can be seen.
     pub sight: Sight,
+    /// What hides secrets in facts.
+    pub redactor: Arc<Redactor>,
     /// What is counted.
     pub metrics: Metrics,
     /// Where the active policy is kept.
@@ -47,11 +50,13 @@ pub struct Agent {
 
 impl Agent {
     /// Puts the parts together.
+    #[expect(clippy::too_many_arguments, reason = "each part is given once, by the one who starts the agent")]
     pub fn new(
         host: Arc<Host>,
         rules: Rules,
         pods: Pods,
         sight: Sight,
+        redactor: Arc<Redactor>,
         metrics: Metrics,
         policy_file: PathBuf,
         has_policy: Gate,
@@ -61,6 +66,7 @@ impl Agent {
             rules,
             pods,
             sight,
+            redactor,
             metrics,
             policy_file,
             has_policy,
@@ -75,8 +81,11 @@ impl Agent {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            let (root, host) = (Arc::clone(&root), Arc::clone(&self.host));
-            let collected = spawn_blocking(move || facts_to_message(&facts::collect(&root, &host.name)));
+            let (root, agent) = (Arc::clone(&root), Arc::clone(&self));
+            let collected = spawn_blocking(move || {
+                let facts = facts::collect(&root, &agent.host.name);
+                facts_to_message(agent.redactor.facts(facts).get())
+            });
             match collected.await {
                 Ok(collected) => {
                     self.facts.send_if_modified(|facts| {

@@ -121,6 +121,13 @@ pub struct RunArgs {
     /// Name to expect in the operator's certificate, where it is not the URL's.
     #[arg(long, value_name = "NAME", requires = "operator")]
     pub tls_server_name: Option<String>,
+    /// Hide what this regular expression matches, or its first group, wherever it would be shown or
+    /// sent; beside the secrets that are known by their shape. Can be given several times.
+    #[arg(long, value_name = "PATTERN")]
+    pub redact: Vec<String>,
+    /// The same, one expression a line; lines that begin with # are comments.
+    #[arg(long, value_name = "FILE")]
+    pub redact_file: Option<PathBuf>,
     /// Serve /healthz, /readyz and /metrics on this address.
     #[arg(long, value_name = "ADDRESS")]
     pub metrics_address: Option<SocketAddr>,

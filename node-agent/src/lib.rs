@@ -24,6 +24,7 @@ pub mod pods;
 pub mod policy;
 pub mod preflight;
 pub mod recorder;
+pub mod redact;
 pub mod rules;
 pub mod run;
 pub mod sight;

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::bpf::CounterSnapshot;
 use crate::recorder::SHED_CAUSES;
+use crate::redact::Kind;
 use yagura_telemetry::{Counter, CounterFamily, Gauge, Metric, Registry};
 
 const EVENTS: Metric<1> = Metric {
@@ -91,6 +92,11 @@ const LINES_DROPPED: Metric<1> = Metric {
     help: "Lines that standard output took too slowly, by what they were about.",
     labels: ["kind"],
 };
+const REDACTED: Metric<1> = Metric {
+    name: "yagura_agent_redacted_total",
+    help: "Folds and printed events in which something was hidden before they left, by what it was.",
+    labels: ["kind"],
+};
 
 const SENSOR: Metric<2> = Metric {
     name: "yagura_agent_sensor_records_total",
@@ -137,6 +143,8 @@ pub struct Metrics {
     pub sensor: SensorCounters,
     /// Lines not printed.
     pub lines_dropped: CounterFamily,
+    /// Things with something hidden in them.
+    pub redacted: CounterFamily,
 }
 
 impl Metrics {
@@ -164,6 +172,14 @@ impl Metrics {
                 last: Arc::default(),
             },
             lines_dropped: registry.counters(&LINES_DROPPED),
+            redacted: registry.counters(&REDACTED),
+        }
+    }
+
+    /// Counts what was hidden in one thing that leaves.
+    pub fn count_redacted(&self, kinds: &[Kind]) {
+        for kind in kinds {
+            self.redacted.inc([kind]);
         }
     }
 

@@ -4,14 +4,16 @@ mod json;
 mod table;
 
 use std::io::{self, IsTerminal, Write};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::{self, JoinHandle};
 
 use tokio_util::sync::CancellationToken;
-use yagura_event::{Event, Fold, Severity};
+use yagura_event::{Event, FieldId, Fold, Record, Registry, Severity};
 
 use crate::args::OutputFormat;
 use crate::metrics::Metrics;
+use crate::redact::{Clean, Redactor};
 
 /// Lines that may wait: two seconds of a busy node, at about 1 KiB each.
 const QUEUE: usize = 4_096;
@@ -33,7 +35,7 @@ pub struct Signal {
     /// How urgent it is.
     pub severity: Severity,
     /// The matches.
-    pub fold: Fold,
+    pub fold: Clean<Fold>,
 }
 
 /// Hands lines to the thread that prints them. Cheap to clone.
@@ -48,6 +50,7 @@ impl Printer {
     /// the last printer is dropped and every line was written.
     pub fn start(
         format: OutputFormat,
+        redactor: Arc<Redactor>,
         metrics: &Metrics,
         closed: CancellationToken,
     ) -> io::Result<(Self, JoinHandle<()>)> {
@@ -57,8 +60,9 @@ impl Printer {
             colour: io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none(),
             width: table::terminal_width(),
         };
+        let view = View::new(format, redactor, metrics.clone());
         let thread = thread::Builder::new().name("output".to_owned()).spawn(move || {
-            if let Err(error) = print(&receiver, style, &mut io::stdout().lock())
+            if let Err(error) = print(&receiver, &view, style, &mut io::stdout().lock())
                 && error.kind() != io::ErrorKind::BrokenPipe
             {
                 tracing::error!(%error, "cannot write to standard output");
@@ -94,7 +98,51 @@ struct Style {
     width: usize,
 }
 
-fn print(lines: &Receiver<Line>, style: Style, out: &mut impl Write) -> io::Result<()> {
+/// What may be shown of a line.
+#[derive(Debug)]
+enum Shown {
+    Event(Clean<Record>),
+    Signal(Box<Signal>),
+}
+
+/// Makes lines fit to be shown.
+#[derive(Debug)]
+struct View {
+    redactor: Arc<Redactor>,
+    metrics: Metrics,
+    /// Fields of an event beyond those that are always shown.
+    fields: Vec<FieldId>,
+}
+
+impl View {
+    fn new(format: OutputFormat, redactor: Arc<Redactor>, metrics: Metrics) -> Self {
+        let registry = Registry::workload();
+        let fields = match format {
+            OutputFormat::Table => registry.find("process.args").into_iter().collect(),
+            OutputFormat::Json => registry.fields().map(|(id, _)| id).collect(),
+        };
+        Self {
+            redactor,
+            metrics,
+            fields,
+        }
+    }
+
+    /// An event has not been through the redactor yet, a signal's fold has.
+    fn of(&self, line: Line) -> Shown {
+        match line {
+            Line::Event(event) => {
+                let record = Registry::workload().record(&event, &self.fields);
+                let record = self.redactor.record(record);
+                self.metrics.count_redacted(record.hidden());
+                Shown::Event(record)
+            }
+            Line::Signal(signal) => Shown::Signal(signal),
+        }
+    }
+}
+
+fn print(lines: &Receiver<Line>, view: &View, style: Style, out: &mut impl Write) -> io::Result<()> {
     if style.format == OutputFormat::Table {
         table::header(style.colour, out)?;
     }
@@ -104,6 +152,7 @@ fn print(lines: &Receiver<Line>, style: Style, out: &mut impl Write) -> io::Resu
         let mut line = Some(first);
         // Whatever waits goes out in one write.
         while let Some(next) = line.take() {
+            let next = view.of(next);
             match style.format {
                 OutputFormat::Table => table::line(&next, style.colour, style.width, &mut buffer)?,
                 OutputFormat::Json => json::line(&next, &mut buffer)?,

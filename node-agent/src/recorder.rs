@@ -23,6 +23,7 @@ use yagura_store::spool::NewRecord;
 use crate::journal::Journal;
 use crate::metrics::Metrics;
 use crate::output::{Line, Printer, Signal};
+use crate::redact::{Clean, Redactor};
 use crate::rules::Active;
 use writer::Writer;
 
@@ -76,6 +77,7 @@ impl Recorder {
     pub fn start(
         journal: Option<Journal>,
         printer: Option<Printer>,
+        redactor: Arc<Redactor>,
         metrics: &Metrics,
     ) -> io::Result<(Self, JoinHandle<()>)> {
         let (sender, receiver) = sync_channel(QUEUE);
@@ -86,6 +88,7 @@ impl Recorder {
             records: Vec::new(),
             writer: journal.map(|journal| Writer::new(journal, metrics.clone())),
             printer,
+            redactor,
             metrics: metrics.clone(),
             lost: Arc::clone(&lost),
             start: Instant::now(),
@@ -122,6 +125,7 @@ struct Worker {
     records: Vec<NewRecord>,
     writer: Option<Writer>,
     printer: Option<Printer>,
+    redactor: Arc<Redactor>,
     metrics: Metrics,
     lost: Arc<AtomicU64>,
     /// Folding needs a clock that nobody sets.
@@ -196,7 +200,7 @@ impl Worker {
         }
     }
 
-    /// Prepares a fold for the spool and prints it.
+    /// Prepares a fold for the spool and prints it. From here on it shows no secret.
     fn keep(&mut self, mut fold: Fold, rank: u8) {
         let Some(rule) = self
             .active
@@ -205,15 +209,13 @@ impl Worker {
         else {
             return;
         };
+        fold.rule_hash.clone_from(&rule.hash);
+        let fold = self.redactor.fold(fold);
+        self.metrics.count_redacted(fold.hidden());
         if self.writer.is_some() {
-            fold.rule_hash.clone_from(&rule.hash);
-            self.records.push(NewRecord {
-                body: fold_to_message(&fold).encode_to_vec(),
-                matches: fold.count,
-                rank: rank + rule.rule.severity.rank(),
-            });
+            self.records.push(spooled(&fold, rank + rule.rule.severity.rank()));
         } else {
-            self.metrics.spooled.add(fold.count);
+            self.metrics.spooled.add(fold.get().count);
         }
         if let Some(printer) = &self.printer {
             printer.print(Line::Signal(Box::new(Signal {
@@ -230,5 +232,14 @@ impl Worker {
             writer.lose(QUEUE_FULL, lost);
             writer.write(std::mem::take(&mut self.records), Instant::now());
         }
+    }
+}
+
+/// A record of a fold that may leave the node.
+fn spooled(fold: &Clean<Fold>, rank: u8) -> NewRecord {
+    NewRecord {
+        body: fold_to_message(fold.get()).encode_to_vec(),
+        matches: fold.get().count,
+        rank,
     }
 }

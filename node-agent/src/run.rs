@@ -2,6 +2,7 @@
 //! order in which nothing is lost.
 
 mod error;
+mod redaction;
 mod watch;
 
 use std::collections::BTreeMap;
@@ -36,7 +37,9 @@ use crate::rules::{Active, Rules, compile_policy, files};
 use crate::sight::Sight;
 use crate::uplink::Uplink;
 use crate::uplink::credentials::Operator;
+use crate::redact::Redactor;
 pub use error::RunError;
+pub use redaction::RedactionError;
 
 /// How long the agent tries to hand over what is in the spool before it ends.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -84,9 +87,12 @@ async fn serve(args: &RunArgs) -> Result<(), RunError> {
     let rules = Rules::new(active);
     let journal = operator.as_ref().map(|_| journal(args, &host)).transpose()?;
 
-    let (printer, output) = printer(args, operator.is_none(), &metrics, &stop)?;
+    // Whatever leaves goes through it: what is printed, spooled and told of the node.
+    let redactor = Arc::new(redaction::redactor(args)?);
+    let (printer, output) = printer(args, operator.is_none(), &redactor, &metrics, &stop)?;
     let (recorder, recording) =
-        Recorder::start(journal.clone(), printer.clone(), &metrics).map_err(RunError::Thread)?;
+        Recorder::start(journal.clone(), printer.clone(), Arc::clone(&redactor), &metrics)
+            .map_err(RunError::Thread)?;
     let events = printer.filter(|_| !args.only_signals);
     let judge = Judge::new(&rules, recorder, events, &metrics);
     let names = Arc::new(Names::default());
@@ -106,6 +112,7 @@ async fn serve(args: &RunArgs) -> Result<(), RunError> {
         rules,
         Pods::new(names),
         sight,
+        redactor,
         metrics.clone(),
         args.state_dir.join("policy"),
         has_policy,
@@ -256,6 +263,7 @@ type Output = (Option<Printer>, Option<JoinHandle<()>>);
 fn printer(
     args: &RunArgs,
     alone: bool,
+    redactor: &Arc<Redactor>,
     metrics: &Metrics,
     stop: &CancellationToken,
 ) -> Result<Output, RunError> {
@@ -263,7 +271,8 @@ fn printer(
     let Some(format) = format else {
         return Ok((None, None));
     };
-    let (printer, thread) = Printer::start(format, metrics, stop.clone()).map_err(RunError::Thread)?;
+    let (printer, thread) = Printer::start(format, Arc::clone(redactor), metrics, stop.clone())
+        .map_err(RunError::Thread)?;
     Ok((Some(printer), Some(thread)))
 }
 

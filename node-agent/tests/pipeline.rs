@@ -7,6 +7,7 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -17,6 +18,7 @@ use yagura_node_agent::journal::Journal;
 use yagura_node_agent::judge::Judge;
 use yagura_node_agent::metrics::Metrics;
 use yagura_node_agent::recorder::Recorder;
+use yagura_node_agent::redact::{Key, Redactor};
 use yagura_node_agent::rules::{Active, ActiveRule, Rules};
 use yagura_proto::v1::Fold;
 use yagura_rules::source::ExceptionSource;
@@ -43,7 +45,9 @@ impl Pipeline {
         .unwrap();
         let metrics = Metrics::register(&mut Registry::default());
         let rules = Rules::new(active("first"));
-        let (recorder, recording) = Recorder::start(Some(journal.clone()), None, &metrics).unwrap();
+        let redactor = Redactor::new(Key::new([5; Key::BYTES]), &[]).unwrap();
+        let (recorder, recording) =
+            Recorder::start(Some(journal.clone()), None, Arc::new(redactor), &metrics).unwrap();
         Self {
             judge: Judge::new(&rules, recorder, None, &metrics),
             recording,
@@ -139,6 +143,58 @@ async fn every_match_is_spooled_excepted_or_shed() {
         (folds[0].rule_uid.as_str(), folds[0].rule_hash.as_str()),
         ("uid-1", "first")
     );
+}
+
+#[tokio::test]
+async fn a_secret_in_an_exec_reaches_neither_the_disk_nor_the_wire() {
+    const SECRETS: [&str; 3] = ["correct-horse-battery", "hunter2hunter2", "c3RhcGxlOnBhc3N3b3Jk"];
+    let folder = tempfile::tempdir().unwrap();
+    let mut pipeline = Pipeline::new(folder.path());
+    let mut source = RuleSource::new("any", "process.command_line.contains(\"hunter2hunter2\")");
+    "uid-2".clone_into(&mut source.uid);
+    source.signal.group_by = vec!["process.command_line".to_owned(), "process.args".to_owned()];
+    source.signal.title = "Ran {{process.command_line}} with {{process.args}}".to_owned();
+    let rule = compile(&source, Fields::workload(), &Lists::builtin()).rule.unwrap();
+    let rule = ActiveRule {
+        rule,
+        hash: "h".to_owned(),
+    };
+    pipeline.rules.swap(Active::new(vec![rule], "r".to_owned()));
+    let args = [
+        format!("-p{}", SECRETS[0]),
+        format!("--token={}", SECRETS[1]),
+        format!("Authorization: Basic {}", SECRETS[2]),
+    ];
+    let args = args.iter().map(|arg| Tree::from(arg.as_str())).collect();
+    let tree = Tree::map([
+        ("kind".into(), "process.exec".into()),
+        ("process.name".into(), "mysql".into()),
+        ("process.args".into(), Tree::List(args)),
+    ]);
+    let event = build_event(&tree, Timestamp(1)).unwrap();
+    for _ in 0..5 {
+        pipeline.judge.event(&event);
+    }
+    let (journal, metrics) = pipeline.finish();
+
+    // The condition saw the token; the rest of the agent does not show it.
+    let (folds, _) = spooled(&journal).await;
+    assert_eq!(folds.iter().map(|fold| fold.count).sum::<u64>(), 5);
+    assert_eq!(folds.iter().filter(|fold| fold.group != folds[0].group).count(), 0);
+    assert!(metrics.redacted.get(["password"]) > 0 && metrics.redacted.get(["token"]) > 0);
+    let on_the_wire: Vec<u8> = folds.iter().flat_map(Message::encode_to_vec).collect();
+    drop(journal);
+    let mut everywhere = vec![on_the_wire];
+    for file in std::fs::read_dir(folder.path()).unwrap() {
+        everywhere.push(std::fs::read(file.unwrap().path()).unwrap());
+    }
+    assert!(everywhere.len() > 1, "there is a spool");
+    for bytes in everywhere {
+        let text = String::from_utf8_lossy(&bytes);
+        for secret in SECRETS {
+            assert!(!text.contains(secret), "{text}");
+        }
+    }
 }
 
 #[tokio::test]

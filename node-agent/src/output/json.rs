@@ -4,21 +4,21 @@ use std::io::{self, Write};
 
 use jiff::Timestamp as Instant;
 use serde_json::{Map, Value, json};
-use yagura_event::{Event, FieldId, GroupKey, Record, Registry, Timestamp, Tree};
+use yagura_event::{GroupKey, Record, Timestamp, Tree};
 
-use super::{Line, Signal};
+use super::{Shown, Signal};
 
-pub(super) fn line(line: &Line, out: &mut impl Write) -> io::Result<()> {
+pub(super) fn line(line: &Shown, out: &mut impl Write) -> io::Result<()> {
     let object = match line {
-        Line::Signal(signal) => of_signal(signal),
-        Line::Event(event) => of_event(event),
+        Shown::Signal(signal) => of_signal(signal),
+        Shown::Event(event) => of_event(event.get()),
     };
     serde_json::to_writer(&mut *out, &object)?;
     out.write_all(b"\n")
 }
 
 fn of_signal(signal: &Signal) -> Value {
-    let fold = &signal.fold;
+    let fold = signal.fold.get();
     json!({
         "type": "signal",
         "rule": signal.rule,
@@ -35,13 +35,11 @@ fn of_signal(signal: &Signal) -> Value {
 }
 
 /// An event with every field that it has.
-fn of_event(event: &Event) -> Value {
-    let registry = Registry::workload();
-    let ids: Vec<FieldId> = registry.fields().map(|(id, _)| id).collect();
+fn of_event(event: &Record) -> Value {
     let mut object = Map::new();
     object.insert("type".to_owned(), "event".into());
     object.insert("time".to_owned(), time(event.time));
-    if let Value::Object(fields) = value(&registry.record(event, &ids).fields) {
+    if let Value::Object(fields) = value(&event.fields) {
         object.extend(fields);
     }
     Value::Object(object)

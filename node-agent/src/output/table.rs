@@ -6,9 +6,9 @@ use std::io::{self, Write};
 use jiff::Timestamp as Instant;
 use jiff::tz::TimeZone;
 use rustix::termios::tcgetwinsize;
-use yagura_event::{Event, Known, Severity, Timestamp};
+use yagura_event::{Record, Severity, Text, Timestamp, Tree};
 
-use super::{Line, Signal};
+use super::{Shown, Signal};
 
 /// Columns of a line where the output is no terminal, and of the narrowest one.
 pub(super) const WIDTH: usize = 80;
@@ -28,10 +28,10 @@ pub(super) fn header(colour: bool, out: &mut impl Write) -> io::Result<()> {
     )
 }
 
-pub(super) fn line(line: &Line, colour: bool, width: usize, out: &mut impl Write) -> io::Result<()> {
+pub(super) fn line(line: &Shown, colour: bool, width: usize, out: &mut impl Write) -> io::Result<()> {
     let (paint, text) = match line {
-        Line::Signal(signal) => (paint(signal.severity), of_signal(signal, width)),
-        Line::Event(event) => ("\x1b[2m", of_event(event, width)),
+        Shown::Signal(signal) => (paint(signal.severity), of_signal(signal, width)),
+        Shown::Event(event) => ("\x1b[2m", of_event(event.get(), width)),
     };
     if colour {
         writeln!(out, "{paint}{text}{RESET}")
@@ -42,26 +42,38 @@ pub(super) fn line(line: &Line, colour: bool, width: usize, out: &mut impl Write
 
 fn of_signal(signal: &Signal, width: usize) -> String {
     let rule = cut(&escape(&signal.rule), RULE_WIDTH);
+    let fold = signal.fold.get();
     let line = format!(
         "{} {:<8} {rule:<RULE_WIDTH$} {:>5} {}",
-        clock(signal.fold.last),
+        clock(fold.last),
         signal.severity.as_str(),
-        signal.fold.count,
-        escape(&signal.fold.title),
+        fold.count,
+        escape(&fold.title),
     );
     cut(&line, width)
 }
 
 /// An execution has no rule: its process and arguments take the space.
-fn of_event(event: &Event, width: usize) -> String {
-    let process = &event.process;
-    let mut line = format!("{} exec     {:>7} ", clock(event.time), process.id.pid);
-    match &process.executable {
-        Known::Present(executable) => write!(line, "{}", executable.path),
-        Known::Absent | Known::Unknown => write!(line, "{}", process.name),
-    }
-    .expect("writing to a string does not fail");
-    for arg in &process.args {
+fn of_event(event: &Record, width: usize) -> String {
+    let pid = match event.fields.at("process.pid") {
+        Some(Tree::Int(pid)) => *pid,
+        _ => 0,
+    };
+    let text = |path: &str| match event.fields.at(path) {
+        Some(Tree::Text(text)) => Some(text),
+        _ => None,
+    };
+    let nothing = Text::default();
+    let program = text("process.executable")
+        .or_else(|| text("process.name"))
+        .unwrap_or(&nothing);
+    let mut line = format!("{} exec     {pid:>7} {program}", clock(event.time));
+    let args = match event.fields.at("process.args") {
+        Some(Tree::List(args)) => args.as_slice(),
+        _ => &[],
+    };
+    for arg in args {
+        let Tree::Text(arg) = arg else { continue };
         // Bytes are no fewer than columns; what is beyond is cut anyway.
         if line.len() > 4 * width {
             break;

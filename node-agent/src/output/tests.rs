@@ -8,7 +8,19 @@ use yagura_event::{
     Timestamp, Tree,
 };
 
-use super::{Line, Signal, json, table};
+use super::{Line, Signal, View, json, table};
+use crate::args::OutputFormat;
+use crate::metrics::Metrics;
+use crate::redact::{Key, Redactor};
+
+fn redactor() -> Redactor {
+    Redactor::new(Key::new([3; Key::BYTES]), &[]).unwrap()
+}
+
+fn view(format: OutputFormat) -> View {
+    let metrics = Metrics::register(&mut yagura_telemetry::Registry::default());
+    View::new(format, Arc::new(redactor()), metrics)
+}
 
 fn exec(args: Vec<Text>) -> Event {
     Event {
@@ -35,7 +47,7 @@ fn signal(rule: &str, title: &str) -> Line {
     Line::Signal(Box::new(Signal {
         rule: rule.to_owned(),
         severity: Severity::High,
-        fold: Fold {
+        fold: redactor().fold(Fold {
             rule: rule.to_owned(),
             rule_hash: String::new(),
             group: GroupKey(vec![("process.name".to_owned(), Tree::from("sh"))]),
@@ -49,19 +61,21 @@ fn signal(rule: &str, title: &str) -> Line {
             }],
             incomplete: false,
             pending: true,
-        },
+        }),
     }))
 }
 
 fn printed(line: &Line) -> String {
     let mut out = Vec::new();
-    table::line(line, false, table::WIDTH, &mut out).unwrap();
+    let shown = view(OutputFormat::Table).of(line.clone());
+    table::line(&shown, false, table::WIDTH, &mut out).unwrap();
     String::from_utf8(out).unwrap()
 }
 
 fn parsed(line: &Line) -> serde_json::Value {
     let mut out = Vec::new();
-    json::line(line, &mut out).unwrap();
+    let shown = view(OutputFormat::Json).of(line.clone());
+    json::line(&shown, &mut out).unwrap();
     let text = String::from_utf8(out).unwrap();
     assert_eq!(text.matches('\n').count(), 1);
     serde_json::from_str(&text).unwrap()
@@ -118,4 +132,17 @@ fn json_has_the_names_that_replay_has() {
     assert_eq!(object["group"]["process.name"], "sh");
     assert_eq!(object["samples"][0]["process.args"], "\\xff");
     assert_eq!(object["pending"], true);
+}
+
+#[test]
+fn no_line_shows_a_secret() {
+    let event = exec(vec![Text::from("--password=hunter2x"), Text::from("-v")]);
+    let (table, json) = (
+        printed(&Line::Event(event.clone())),
+        parsed(&Line::Event(event)),
+    );
+    assert!(table.contains("/bin/sh --password=[redacted:password] -v"), "{table}");
+    assert!(!json.to_string().contains("hunter2x"), "{json}");
+    assert_eq!(json["redacted"], serde_json::json!(["password"]));
+    assert_eq!(json["process"]["args"][0], "--password=[redacted:password]");
 }

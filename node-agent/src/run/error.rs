@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use yagura_telemetry::admin::AdminError;
 
+use super::redaction::RedactionError;
 use crate::bpf::SensorError;
 use crate::facts::HostRootError;
 use crate::host::HostError;
@@ -49,6 +50,9 @@ pub enum RunError {
         #[source]
         source: io::Error,
     },
+    /// What is not to be shown.
+    #[error(transparent)]
+    Redaction(#[from] RedactionError),
     /// The spool.
     #[error("cannot keep what is found until the operator has it")]
     Journal(#[from] JournalError),
@@ -67,7 +71,11 @@ impl RunError {
     /// 2 for what the caller can put right on the command line, 1 for the rest.
     pub fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Operator(_) | Self::Rules(_) => ExitCode::from(2),
+            Self::Operator(_)
+            | Self::Rules(_)
+            | Self::Redaction(
+                RedactionError::Pattern(_) | RedactionError::File { .. } | RedactionError::TooLarge { .. },
+            ) => ExitCode::from(2),
             _ => ExitCode::from(1),
         }
     }

@@ -1,7 +1,7 @@
 //! The agent as a process on the running kernel: what people see, and what survives `kill -9`.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -260,5 +260,57 @@ async fn a_killed_agent_reports_what_it_had_seen_exactly_once_root() {
             counted(&operator)
         );
         tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "loads programs into the running kernel: needs root"]
+async fn a_secret_of_a_real_process_leaves_the_agent_nowhere_root() {
+    const SECRET: &str = "correct-horse-battery-staple";
+    let mut behaviour = policy();
+    behaviour.policy = vec![yagura_proto::content::seal(RuleBody {
+        uid: "uid-1".to_owned(),
+        name: "marker".to_owned(),
+        severity: "high".to_owned(),
+        source: "workload".to_owned(),
+        title: "Ran {{process.command_line}}".to_owned(),
+        condition: format!(
+            "event.kind == \"process.exec\" && process.name == \"ygsecret\" && process.command_line.contains(\"{SECRET}\")"
+        ),
+        group_by: vec!["process.command_line".to_owned()],
+        language_version: yagura_rules::LANGUAGE_VERSION,
+        ..RuleBody::default()
+    })];
+    // Nothing is acknowledged, so that the spool keeps it.
+    behaviour.mute = true;
+    let operator = Operator::start(behaviour).await;
+    let folder = tempfile::tempdir().unwrap();
+    let marker = program(folder.path(), "ygsecret");
+    let mut agent = reporting_to(&operator, folder.path(), &["--output", "json", "--redact", "employee-[0-9]+"]);
+    let mut output = agent.output();
+    tokio::time::timeout(PATIENCE, operator.policy_ack())
+        .await
+        .expect("the policy is activated");
+    run(&marker, &[&format!("--password={SECRET}"), "employee-4711", "-v"]);
+    let deadline = Instant::now() + PATIENCE;
+    while counted(&operator).0 < 1 {
+        assert!(Instant::now() < deadline, "the match is sent");
+        tokio::task::yield_now().await;
+    }
+    agent.signal(Signal::TERM);
+    let mut printed = String::new();
+    output.read_to_string(&mut printed).unwrap();
+    assert!(printed.contains("ygsecret") && printed.contains("[redacted:password]"), "{printed}");
+    assert!(printed.contains("[redacted:custom]"), "{printed}");
+
+    let sent = format!("{:?}", operator.records());
+    let mut everywhere = vec![printed.into_bytes(), sent.into_bytes()];
+    everywhere.extend(operator.records().iter().map(prost::Message::encode_to_vec));
+    for file in fs::read_dir(folder.path().join("state")).unwrap() {
+        everywhere.push(fs::read(file.unwrap().path()).unwrap());
+    }
+    for bytes in everywhere {
+        let text = String::from_utf8_lossy(&bytes);
+        assert!(!text.contains(SECRET) && !text.contains("employee-4711"), "{text}");
     }
 }
