@@ -50,7 +50,10 @@ pub struct Agent {
 
 impl Agent {
     /// Puts the parts together.
-    #[expect(clippy::too_many_arguments, reason = "each part is given once, by the one who starts the agent")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each part is given once, by the one who starts the agent"
+    )]
     pub fn new(
         host: Arc<Host>,
         rules: Rules,

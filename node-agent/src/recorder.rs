@@ -213,7 +213,8 @@ impl Worker {
         let fold = self.redactor.fold(fold);
         self.metrics.count_redacted(fold.hidden());
         if self.writer.is_some() {
-            self.records.push(spooled(&fold, rank + rule.rule.severity.rank()));
+            self.records
+                .push(spooled(&fold, rank + rule.rule.severity.rank()));
         } else {
             self.metrics.spooled.add(fold.get().count);
         }

@@ -113,7 +113,6 @@ impl Redactor {
             all.kinds.extend(&hidden.kinds);
             all.secrets.extend(hidden.secrets);
         }
-        let of_samples = all.kinds.clone();
         let program = fold.samples.first().map_or_else(Text::default, |sample| {
             let process = sample.fields.at("process");
             process.map_or_else(Text::default, program)
@@ -128,10 +127,10 @@ impl Redactor {
             }
         }
         self.title(&mut fold.title, &mut all);
-        if let Some(sample) = fold.samples.first_mut()
-            && all.kinds != of_samples
-        {
-            note(&mut sample.fields, &all.kinds);
+        if let Some(sample) = fold.samples.first_mut() {
+            let mut kinds = take_note(&mut sample.fields);
+            kinds.extend(all.kinds.iter().map(|kind| (*kind).into()));
+            note(&mut sample.fields, kinds);
         }
         all.clean(fold)
     }
@@ -168,8 +167,11 @@ impl Redactor {
     /// What a signal or a line shows of an event, which then tells what is missing.
     fn shown(&self, fields: &mut Tree) -> Hidden {
         let mut hidden = Hidden::default();
+        let noted = take_note(fields);
         self.tree(fields, &Text::default(), None, 0, &mut hidden);
-        note(fields, &hidden.kinds);
+        let mut kinds = noted;
+        kinds.extend(hidden.kinds.iter().map(|kind| (*kind).into()));
+        note(fields, kinds);
         hidden
     }
 
@@ -231,7 +233,14 @@ impl Redactor {
     }
 
     /// A list of texts is a command line.
-    fn list(&self, items: &mut Vec<Tree>, program: &Text, key: Option<&Key>, depth: usize, hidden: &mut Hidden) {
+    fn list(
+        &self,
+        items: &mut Vec<Tree>,
+        program: &Text,
+        key: Option<&Key>,
+        depth: usize,
+        hidden: &mut Hidden,
+    ) {
         let texts: Option<Vec<&[u8]>> = items
             .iter()
             .map(|item| match item {
@@ -243,7 +252,10 @@ impl Redactor {
             Some(texts) => {
                 let clean = self.scanner.arguments(program.as_bytes(), &texts, key, hidden);
                 if let Some(clean) = clean {
-                    *items = clean.into_iter().map(|text| Tree::Text(Text::from(text))).collect();
+                    *items = clean
+                        .into_iter()
+                        .map(|text| Tree::Text(Text::from(text)))
+                        .collect();
                 }
             }
             None => {
@@ -270,7 +282,9 @@ impl Redactor {
         *title = String::from_utf8_lossy(&bytes).into_owned();
         if title.len() > MAX_TITLE {
             let marks = mark::find(title.as_bytes());
-            let whole = marks.iter().find(|mark| mark.start < MAX_TITLE && mark.end > MAX_TITLE);
+            let whole = marks
+                .iter()
+                .find(|mark| mark.start < MAX_TITLE && mark.end > MAX_TITLE);
             let end = title.floor_char_boundary(whole.map_or(MAX_TITLE, |mark| mark.start));
             title.truncate(end);
             title.push('…');
@@ -314,18 +328,40 @@ fn program(object: &Tree) -> Text {
     Text::default()
 }
 
+/// Takes what a record tells of what was hidden in it out of the way: it is no value of the event.
+fn take_note(fields: &mut Tree) -> BTreeSet<Text> {
+    let Tree::Map(pairs) = fields else {
+        return BTreeSet::new();
+    };
+    let Some(at) = pairs
+        .iter()
+        .position(|(name, _)| name.as_bytes() == HIDDEN_FIELD.as_bytes())
+    else {
+        return BTreeSet::new();
+    };
+    let kinds = match pairs.remove(at).1 {
+        Tree::List(kinds) => kinds,
+        _ => Vec::new(),
+    };
+    let texts = kinds.into_iter().filter_map(|kind| match kind {
+        Tree::Text(text) => Some(text),
+        _ => None,
+    });
+    texts.collect()
+}
+
 /// Tells in a record what was hidden in it.
-fn note(fields: &mut Tree, kinds: &BTreeSet<Kind>) {
+fn note(fields: &mut Tree, kinds: BTreeSet<Text>) {
     let Tree::Map(pairs) = fields else { return };
     if kinds.is_empty() {
         return;
     }
-    let value = Tree::List(kinds.iter().map(|kind| Tree::from(*kind)).collect());
     let name = Text::from(HIDDEN_FIELD);
-    match pairs.binary_search_by(|(other, _)| other.cmp(&name)) {
-        Ok(at) => pairs[at].1 = value,
-        Err(at) => pairs.insert(at, (name, value)),
-    }
+    let at = pairs.partition_point(|(other, _)| *other < name);
+    pairs.insert(
+        at,
+        (name, Tree::List(kinds.into_iter().map(Tree::Text).collect())),
+    );
 }
 
 fn substitute(text: &[u8], part: &[u8], mark: &str) -> Vec<u8> {

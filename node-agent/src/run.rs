@@ -33,11 +33,11 @@ use crate::output::Printer;
 use crate::pods::Pods;
 use crate::policy::{Held, snapshot};
 use crate::recorder::Recorder;
+use crate::redact::Redactor;
 use crate::rules::{Active, Rules, compile_policy, files};
 use crate::sight::Sight;
 use crate::uplink::Uplink;
 use crate::uplink::credentials::Operator;
-use crate::redact::Redactor;
 pub use error::RunError;
 pub use redaction::RedactionError;
 
@@ -271,8 +271,8 @@ fn printer(
     let Some(format) = format else {
         return Ok((None, None));
     };
-    let (printer, thread) = Printer::start(format, Arc::clone(redactor), metrics, stop.clone())
-        .map_err(RunError::Thread)?;
+    let (printer, thread) =
+        Printer::start(format, Arc::clone(redactor), metrics, stop.clone()).map_err(RunError::Thread)?;
     Ok((Some(printer), Some(thread)))
 }
 

@@ -152,9 +152,11 @@ async fn a_secret_in_an_exec_reaches_neither_the_disk_nor_the_wire() {
     let mut pipeline = Pipeline::new(folder.path());
     let mut source = RuleSource::new("any", "process.command_line.contains(\"hunter2hunter2\")");
     "uid-2".clone_into(&mut source.uid);
-    source.signal.group_by = vec!["process.command_line".to_owned(), "process.args".to_owned()];
+    source.signal.group_by = vec!["process.command_line".to_owned()];
     source.signal.title = "Ran {{process.command_line}} with {{process.args}}".to_owned();
-    let rule = compile(&source, Fields::workload(), &Lists::builtin()).rule.unwrap();
+    let rule = compile(&source, Fields::workload(), &Lists::builtin())
+        .rule
+        .unwrap();
     let rule = ActiveRule {
         rule,
         hash: "h".to_owned(),
@@ -180,7 +182,10 @@ async fn a_secret_in_an_exec_reaches_neither_the_disk_nor_the_wire() {
     // The condition saw the token; the rest of the agent does not show it.
     let (folds, _) = spooled(&journal).await;
     assert_eq!(folds.iter().map(|fold| fold.count).sum::<u64>(), 5);
-    assert_eq!(folds.iter().filter(|fold| fold.group != folds[0].group).count(), 0);
+    assert_eq!(
+        folds.iter().filter(|fold| fold.group != folds[0].group).count(),
+        0
+    );
     assert!(metrics.redacted.get(["password"]) > 0 && metrics.redacted.get(["token"]) > 0);
     let on_the_wire: Vec<u8> = folds.iter().flat_map(Message::encode_to_vec).collect();
     drop(journal);

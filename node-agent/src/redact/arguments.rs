@@ -61,20 +61,45 @@ const fn short(
 const SHORT: &[Short] = &[
     short(
         &[
-            "mysql", "mysqladmin", "mysqlbinlog", "mysqlcheck", "mysqldump", "mysqlimport", "mysqlshow", "mysqlslap",
-            "mariadb", "mariadb-admin", "mariadb-dump", "mariadb-check", "mariadb-import",
+            "mysql",
+            "mysqladmin",
+            "mysqlbinlog",
+            "mysqlcheck",
+            "mysqldump",
+            "mysqlimport",
+            "mysqlshow",
+            "mysqlslap",
+            "mariadb",
+            "mariadb-admin",
+            "mariadb-dump",
+            "mariadb-check",
+            "mariadb-import",
         ],
         &["-p"],
         Form::Attached,
         Part::Whole,
     ),
     short(
-        &["mongo", "mongosh", "mongodump", "mongorestore", "mongoexport", "mongoimport", "mongostat", "mongotop"],
+        &[
+            "mongo",
+            "mongosh",
+            "mongodump",
+            "mongorestore",
+            "mongoexport",
+            "mongoimport",
+            "mongostat",
+            "mongotop",
+        ],
         &["-p"],
         Form::Both,
         Part::Whole,
     ),
-    short(&["redis-cli", "valkey-cli", "keydb-cli"], &["-a"], Form::Separate, Part::Whole),
+    short(
+        &["redis-cli", "valkey-cli", "keydb-cli"],
+        &["-a"],
+        Form::Separate,
+        Part::Whole,
+    ),
     short(&["sshpass"], &["-p"], Form::Both, Part::Whole),
     short(
         &["curl"],
@@ -83,26 +108,74 @@ const SHORT: &[Short] = &[
         Part::After(b':'),
     ),
     Short {
-        programs: &["docker", "podman", "nerdctl", "buildah", "skopeo", "helm", "oras", "crane", "az", "oc", "argocd"],
+        programs: &[
+            "docker", "podman", "nerdctl", "buildah", "skopeo", "helm", "oras", "crane", "az", "oc", "argocd",
+        ],
         flags: &["-p"],
         form: Form::Both,
         part: Part::Whole,
         needs: Some("login"),
     },
     short(
-        &["ldapsearch", "ldapadd", "ldapmodify", "ldapdelete", "ldapwhoami", "ldapcompare", "ldappasswd", "ldapmodrdn"],
+        &[
+            "ldapsearch",
+            "ldapadd",
+            "ldapmodify",
+            "ldapdelete",
+            "ldapwhoami",
+            "ldapcompare",
+            "ldappasswd",
+            "ldapmodrdn",
+        ],
         &["-w"],
         Form::Both,
         Part::Whole,
     ),
     short(&["ldappasswd"], &["-s", "-a"], Form::Both, Part::Whole),
-    short(&["smbclient", "rpcclient", "net", "smbget", "smbcacls"], &["-U"], Form::Both, Part::After(b'%')),
-    short(&["sqlcmd", "bcp", "isql", "tsql", "osql"], &["-P"], Form::Both, Part::Whole),
+    short(
+        &["smbclient", "rpcclient", "net", "smbget", "smbcacls"],
+        &["-U"],
+        Form::Both,
+        Part::After(b'%'),
+    ),
+    short(
+        &["sqlcmd", "bcp", "isql", "tsql", "osql"],
+        &["-P"],
+        Form::Both,
+        Part::Whole,
+    ),
     short(&["zip", "unzip", "ipmitool"], &["-P"], Form::Both, Part::Whole),
-    short(&["7z", "7za", "7zr", "unrar", "rar"], &["-p"], Form::Attached, Part::Whole),
-    short(&["useradd", "usermod", "groupmod"], &["-p"], Form::Separate, Part::Whole),
-    short(&["cqlsh", "beeline", "ncftp", "evil-winrm", "crackmapexec", "netexec"], &["-p"], Form::Separate, Part::Whole),
-    short(&["snmpwalk", "snmpget", "snmpset", "snmpbulkwalk"], &["-c", "-A", "-X"], Form::Separate, Part::Whole),
+    short(
+        &["7z", "7za", "7zr", "unrar", "rar"],
+        &["-p"],
+        Form::Attached,
+        Part::Whole,
+    ),
+    short(
+        &["useradd", "usermod", "groupmod"],
+        &["-p"],
+        Form::Separate,
+        Part::Whole,
+    ),
+    short(
+        &[
+            "cqlsh",
+            "beeline",
+            "ncftp",
+            "evil-winrm",
+            "crackmapexec",
+            "netexec",
+        ],
+        &["-p"],
+        Form::Separate,
+        Part::Whole,
+    ),
+    short(
+        &["snmpwalk", "snmpget", "snmpset", "snmpbulkwalk"],
+        &["-c", "-A", "-X"],
+        Form::Separate,
+        Part::Whole,
+    ),
     short(&["lftp"], &["-u"], Form::Both, Part::After(b',')),
     short(&["xfreerdp", "wfreerdp"], &["/p:"], Form::Attached, Part::Whole),
 ];
@@ -122,15 +195,18 @@ pub(super) fn secrets(program: &[u8], arguments: &[&[u8]]) -> Vec<Hit> {
         if programs().any(|name| name.as_bytes() == base_name(argument)) {
             program = base_name(argument);
         }
-        let found = match takes_value.take() {
-            Some(value) => value.of(argument),
-            None => {
-                let found = attached(argument).or_else(|| attached_short(program, argument, arguments));
-                if found.is_none() {
-                    takes_value = announced(program, argument, arguments);
-                }
-                found
+        let found = if let Some(value) = takes_value.take() {
+            value.of(argument)
+        } else {
+            // What follows `sh -c` is a text with a syntax of its own.
+            let is_script = index > 0 && is_script_flag(arguments[index - 1]);
+            let found = attached(argument)
+                .filter(|_| !is_script)
+                .or_else(|| attached_short(program, argument, arguments));
+            if found.is_none() {
+                takes_value = announced(program, argument, arguments);
             }
+            found
         };
         hits.extend(found.map(|(range, kind)| Hit {
             argument: index,
@@ -139,6 +215,13 @@ pub(super) fn secrets(program: &[u8], arguments: &[&[u8]]) -> Vec<Hit> {
         }));
     }
     hits
+}
+
+/// `-c`, `-lc`, `-ec`: of a shell, the next argument is a script.
+fn is_script_flag(argument: &[u8]) -> bool {
+    matches!(argument, [b'-', letters @ ..] if letters.len() <= 4
+        && letters.ends_with(b"c")
+        && letters.iter().all(u8::is_ascii_lowercase))
 }
 
 /// What a flag says of the argument after it.
@@ -242,10 +325,7 @@ fn announced(program: &[u8], argument: &[u8], all: &[&[u8]]) -> Option<Value> {
 fn shorts<'a>(program: &'a [u8], all: &'a [&'a [u8]]) -> impl Iterator<Item = &'static Short> + 'a {
     SHORT.iter().filter(move |short| {
         let is_program = short.programs.iter().any(|name| name.as_bytes() == program);
-        is_program
-            && short
-                .needs
-                .is_none_or(|word| all.iter().any(|argument| *argument == word.as_bytes()))
+        is_program && short.needs.is_none_or(|word| all.contains(&word.as_bytes()))
     })
 }
 

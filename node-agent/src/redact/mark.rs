@@ -111,7 +111,7 @@ mod tests {
             "[redacted:jwt",
             "[redacted:A]",
         ] {
-            assert_eq!(find(text.as_bytes()), [], "{text}");
+            assert!(find(text.as_bytes()).is_empty(), "{text}");
         }
     }
 

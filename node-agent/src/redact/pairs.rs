@@ -25,7 +25,15 @@ const SCHEME: &str = r"\b(bearer|basic)[ \t]+([a-z0-9._~+/=-]{8,})";
 
 /// Schemes that are followed by one word.
 const SCHEMES: [&str; 9] = [
-    "bearer", "basic", "token", "negotiate", "ntlm", "apikey", "bot", "key", "splunk",
+    "bearer",
+    "basic",
+    "token",
+    "negotiate",
+    "ntlm",
+    "apikey",
+    "bot",
+    "key",
+    "splunk",
 ];
 
 /// Schemes that are followed by parameters.
@@ -101,7 +109,10 @@ impl Pairs {
 
 /// Whether this is `user:password` in base64.
 fn is_basic(value: &[u8]) -> bool {
-    let end = value.iter().rposition(|byte| *byte != b'=').map_or(0, |last| last + 1);
+    let end = value
+        .iter()
+        .rposition(|byte| *byte != b'=')
+        .map_or(0, |last| last + 1);
     STANDARD_NO_PAD
         .decode(&value[..end])
         .is_ok_and(|decoded| decoded.contains(&b':') && decoded.iter().all(|byte| *byte >= b' '))
@@ -109,7 +120,10 @@ fn is_basic(value: &[u8]) -> bool {
 
 /// The part of a shared access signature that proves it.
 fn signature(text: &[u8], start: usize) -> Option<Span> {
-    let end = start + run(&text[start..], |byte| byte.is_ascii_alphanumeric() || b"%+/=_-".contains(&byte));
+    let end = start
+        + run(&text[start..], |byte| {
+            byte.is_ascii_alphanumeric() || b"%+/=_-".contains(&byte)
+        });
     (end - start >= 20).then_some(Span {
         start,
         end,
@@ -121,12 +135,19 @@ fn signature(text: &[u8], start: usize) -> Option<Span> {
 fn pair(text: &[u8], name_end: usize, separator: Range<usize>) -> Option<Span> {
     let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-./".contains(byte);
     let longest = name_end.saturating_sub(MAX_NAME);
-    let length = text[longest..name_end].iter().rev().take_while(|byte| is_name(byte)).count();
+    let length = text[longest..name_end]
+        .iter()
+        .rev()
+        .take_while(|byte| is_name(byte))
+        .count();
     let start = name_end - length;
     let name = &text[start..name_end];
     let before = start.checked_sub(1).map(|at| text[at]);
     let class = words::class(name)?;
-    let sign = text[separator.clone()].iter().copied().find(|byte| b":=>".contains(byte))?;
+    let sign = text[separator.clone()]
+        .iter()
+        .copied()
+        .find(|byte| b":=>".contains(byte))?;
     let value_start = separator.end;
     let close = text.get(value_start).copied();
     match sign {
@@ -165,7 +186,9 @@ fn is_version(value: &[u8]) -> bool {
     value == b"latest"
         || (digits.first().is_some_and(u8::is_ascii_digit)
             && value.contains(&b'.')
-            && value.iter().all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(byte)))
+            && value
+                .iter()
+                .all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(byte)))
 }
 
 /// Where a value is: within its quotes, or up to what ends it.
@@ -178,7 +201,13 @@ fn value(text: &[u8], start: usize, sign: u8) -> Range<usize> {
             begin..begin + quoted(&text[begin..], *quote, escaped > 0)
         }
         _ if sign == b'>' => start..start + run(rest, |byte| byte != b'<'),
-        _ => start..start + run(rest, |byte| !byte.is_ascii_whitespace() && !b"\"'`&;,<>|".contains(&byte)),
+        _ => {
+            start
+                ..start
+                    + run(rest, |byte| {
+                        !byte.is_ascii_whitespace() && !b"\"'`&;,<>|".contains(&byte)
+                    })
+        }
     }
 }
 
@@ -207,7 +236,11 @@ fn authorization(text: &[u8], start: usize) -> Option<Span> {
     let in_word = |byte: u8| !byte.is_ascii_whitespace() && !b"\"'\\,".contains(&byte);
     let word = run(&text[start..], in_word);
     let scheme = &text[start..start + word];
-    let is_one_of = |schemes: &[&str]| schemes.iter().any(|name| scheme.eq_ignore_ascii_case(name.as_bytes()));
+    let is_one_of = |schemes: &[&str]| {
+        schemes
+            .iter()
+            .any(|name| scheme.eq_ignore_ascii_case(name.as_bytes()))
+    };
     let gap = run(&text[start + word..], |byte| byte == b' ' || byte == b'\t');
     let next = start + word + gap;
     let end = if is_one_of(&SCHEMES) {
@@ -251,7 +284,7 @@ pub(super) fn address(text: &[u8], authority: usize) -> Option<Span> {
     })
 }
 
-/// A private key in PEM or OpenPGP armour, to its end or as far as it goes.
+/// A private key in PEM or `OpenPGP` armour, to its end or as far as it goes.
 pub(super) fn private_key(text: &[u8], start: usize) -> Option<Span> {
     const LABEL: usize = 64;
     let rest = &text[start..];

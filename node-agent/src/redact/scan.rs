@@ -46,7 +46,17 @@ impl Scanner {
     pub(super) fn new(custom: Vec<Regex>) -> Self {
         let mut texts: Vec<&str> = SHAPES.iter().map(|shape| shape.prefix).collect();
         let mut asks: Vec<Asks> = (0..SHAPES.len()).map(Asks::Shape).collect();
-        let words = ["pass", "pwd", "secret", "token", "key", "_auth", "authorization", "cookie", "sig"];
+        let words = [
+            "pass",
+            "pwd",
+            "secret",
+            "token",
+            "key",
+            "_auth",
+            "authorization",
+            "cookie",
+            "sig",
+        ];
         let names = words.into_iter().chain(arguments::programs());
         let rest = names.map(|word| (word, Asks::Names)).chain([
             ("bearer", Asks::Schemes),
@@ -227,9 +237,9 @@ fn command_line(text: &[u8], spans: &mut Vec<Span>) {
                 kind: hit.kind,
             }
         }));
-        let quoted = words.into_iter().filter(|word| {
-            depth < DEPTH && text[word.clone()].iter().any(u8::is_ascii_whitespace)
-        });
+        let quoted = words
+            .into_iter()
+            .filter(|word| depth < DEPTH && text[word.clone()].iter().any(u8::is_ascii_whitespace));
         waits.extend(quoted.map(|word| (word, depth + 1)));
     }
 }

@@ -4,7 +4,7 @@ use super::Span;
 use super::mark::Kind;
 
 /// A token's beginning, and what it is made of.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Shape {
     pub(super) kind: Kind,
     /// As it is written; case counts.
@@ -40,8 +40,7 @@ impl Class {
             Self::Url => byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'),
             Self::Dotted => byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'),
             Self::Path => {
-                byte.is_ascii_alphanumeric()
-                    || matches!(byte, b'-' | b'_' | b'.' | b'=' | b'/' | b'+' | b'%')
+                byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'=' | b'/' | b'+' | b'%')
             }
         }
     }
@@ -152,7 +151,7 @@ fn has_digit(run: &[u8]) -> bool {
 }
 
 fn two_dots(run: &[u8]) -> bool {
-    run.iter().filter(|byte| **byte == b'.').count() >= 2
+    run.split(|byte| *byte == b'.').count() >= 3
 }
 
 /// How far a text was read for tokens of each kind of bytes. A run that held no token holds none from its middle

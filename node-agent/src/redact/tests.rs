@@ -3,13 +3,17 @@
 mod corpus;
 mod property;
 
+use std::sync::LazyLock;
+
 use yagura_event::facts::{Kubelet, NodeFacts};
 use yagura_event::{Fold, GroupKey, Known, Record, Text, Timestamp, Tree};
 
 use super::{Key, LIMIT, PatternError, Redactor};
 
-fn redactor() -> Redactor {
-    Redactor::new(Key::new([9; Key::BYTES]), &[]).unwrap()
+/// Made once: its expressions take a while to compile.
+fn redactor() -> &'static Redactor {
+    static REDACTOR: LazyLock<Redactor> = LazyLock::new(|| with(&[]).unwrap());
+    &REDACTOR
 }
 
 fn with(patterns: &[&str]) -> Result<Redactor, PatternError> {
@@ -64,7 +68,11 @@ fn a_match_tells_what_was_hidden_in_it() {
         fields: process("mysql", &["-uroot", "-phunter2", "shop"]),
     });
     let fields = &clean.get().fields;
-    let args = Tree::List(vec!["-uroot".into(), "-p[redacted:password]".into(), "shop".into()]);
+    let args = Tree::List(vec![
+        "-uroot".into(),
+        "-p[redacted:password]".into(),
+        "shop".into(),
+    ]);
     assert_eq!(fields.at("process.args"), Some(&args));
     assert_eq!(fields.at("redacted"), Some(&Tree::List(vec!["password".into()])));
     assert_eq!(clean.hidden(), ["password"]);
@@ -101,14 +109,22 @@ fn groups_stay_apart_by_what_is_hidden_in_them() {
         "t",
         process("login", &[]),
     );
-    assert_ne!(elsewhere.fold(fold).get().group, one, "another node's marks are others");
+    assert_ne!(
+        elsewhere.fold(fold).get().group,
+        one,
+        "another node's marks are others"
+    );
 }
 
 #[test]
 fn a_group_that_was_cut_shows_no_hash_that_can_be_tried_out() {
     let cut = |hash: &str| {
         let value = format!("{}…#{hash}", "x".repeat(1_024));
-        let fold = fold(vec![("process.arg0", value.as_str().into())], "t", Tree::default());
+        let fold = fold(
+            vec![("process.arg0", value.as_str().into())],
+            "t",
+            Tree::default(),
+        );
         redactor().fold(fold)
     };
     let one = cut("0123456789abcdef");
@@ -157,13 +173,13 @@ fn marks_do_not_blow_a_record_up() {
     };
     assert!(items.len() <= 257, "{}", items.len());
     assert!(clean.hidden().contains(&"unscanned"));
-    assert!(text(&redactor(), &"pwd=1 ".repeat(10_000)).len() < LIMIT);
+    assert!(text(redactor(), &"pwd=1 ".repeat(10_000)).len() < LIMIT);
 }
 
 #[test]
 fn what_is_too_long_to_look_at_is_hidden() {
     let long = format!("{} --password=hunter2x", "x".repeat(LIMIT));
-    let clean = text(&redactor(), &long);
+    let clean = text(redactor(), &long);
     assert!(clean.len() <= LIMIT && clean.ends_with("[redacted:unscanned]"));
     assert!(!clean.contains("hunter2x"));
 }
@@ -199,10 +215,15 @@ fn facts_keep_settings_and_lose_secrets() {
     for secret in ["0123456789abcdef", "hunter2x"] {
         assert!(!shown.contains(secret), "{shown}");
     }
-    for kept in ["/var/lib/kubelet/pki/kubelet.key", "admin:[redacted:url-password]@example.com"] {
+    for kept in [
+        "/var/lib/kubelet/pki/kubelet.key",
+        "admin:[redacted:url-password]@example.com",
+    ] {
         assert!(shown.contains(kept), "{shown}");
     }
-    let Known::Present(kubelet) = &clean.get().kubelet else { panic!("{shown}") };
+    let Known::Present(kubelet) = &clean.get().kubelet else {
+        panic!("{shown}")
+    };
     assert_eq!(kubelet.flags[1].1, Text::from("true"));
 }
 
@@ -219,9 +240,15 @@ fn the_users_patterns_hide_their_group_or_all_they_match() {
 fn patterns_that_cannot_be_used_are_named() {
     let many = vec!["x"; 65];
     for (patterns, expected) in [
-        (vec!["a", "("], "pattern 2 to redact is no regular expression: `(`"),
+        (
+            vec!["a", "("],
+            "pattern 2 to redact is no regular expression: `(`",
+        ),
         (vec!["a*"], "pattern 1 to redact matches an empty text"),
-        (vec![r"\w{1000}{1000}"], "pattern 1 to redact is no regular expression"),
+        (
+            vec![r"\w{1000}{1000}"],
+            "pattern 1 to redact is no regular expression",
+        ),
         (many, "there are 65 patterns to redact, the limit is 64"),
     ] {
         let error = with(&patterns).unwrap_err().to_string();

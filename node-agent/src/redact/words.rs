@@ -35,8 +35,26 @@ impl Class {
 
 /// What may stand before `key` in the name of a key that is secret. A public or primary key is not.
 const KEYS: [&str; 20] = [
-    "access", "account", "admin", "api", "app", "auth", "client", "consumer", "deploy", "encryption",
-    "license", "master", "private", "root", "secret", "server", "service", "session", "shared", "signing",
+    "access",
+    "account",
+    "admin",
+    "api",
+    "app",
+    "auth",
+    "client",
+    "consumer",
+    "deploy",
+    "encryption",
+    "license",
+    "master",
+    "private",
+    "root",
+    "secret",
+    "server",
+    "service",
+    "session",
+    "shared",
+    "signing",
 ];
 
 /// Ends of names, longest first where one is the end of another.
@@ -74,7 +92,10 @@ pub(super) fn class(name: &[u8]) -> Option<Class> {
         return None;
     }
     let rest = &name[..name.len() - 3];
-    let rest = rest.strip_suffix(b"_").or_else(|| rest.strip_suffix(b"-")).unwrap_or(rest);
+    let rest = rest
+        .strip_suffix(b"_")
+        .or_else(|| rest.strip_suffix(b"-"))
+        .unwrap_or(rest);
     let secret = KEYS.iter().any(|word| ends_with(rest, word.as_bytes()));
     secret.then_some(Class::Key)
 }
@@ -89,7 +110,18 @@ const MAX_HARMLESS: usize = 256;
 /// Whether a value is certainly no secret: nothing, a switch, a reference, a stand-in, a file where a file may stand.
 pub(super) fn harmless(class: Class, name: &[u8], value: &[u8]) -> bool {
     const SWITCHES: [&str; 12] = [
-        "true", "false", "null", "none", "nil", "yes", "no", "on", "off", "undefined", "required", "optional",
+        "true",
+        "false",
+        "null",
+        "none",
+        "nil",
+        "yes",
+        "no",
+        "on",
+        "off",
+        "undefined",
+        "required",
+        "optional",
     ];
     let switch = SWITCHES
         .iter()
@@ -104,12 +136,12 @@ pub(super) fn harmless(class: Class, name: &[u8], value: &[u8]) -> bool {
             || value.iter().all(|byte| *byte == b'*' || *byte == b'.')
             || value == "…".as_bytes()
             || match class {
-            Class::Pwd => value[0] == b'/' && !has_word_before(name),
-            Class::Pass => value.iter().all(u8::is_ascii_digit),
-            Class::Secret | Class::Token | Class::Key => is_path(value) || value.starts_with(b"id="),
-            Class::Signature => value.len() < 20,
-            Class::Password | Class::Cookie | Class::Authorization => false,
-        })
+                Class::Pwd => value[0] == b'/' && !has_word_before(name),
+                Class::Pass => value.iter().all(u8::is_ascii_digit),
+                Class::Secret | Class::Token | Class::Key => is_path(value) || value.starts_with(b"id="),
+                Class::Signature => value.len() < 20,
+                Class::Password | Class::Cookie | Class::Authorization => false,
+            })
 }
 
 /// Whether `pwd` has something before it, as in `DB_PWD` and unlike `PWD` and `OLDPWD`.
@@ -124,24 +156,25 @@ fn is_reference(value: &[u8]) -> bool {
             .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || *byte == b'_')
     };
     match value {
-        [b'$', b'(' | b'{', ..] | [b'{', b'{', ..] => true,
-        [b'$', name @ ..] => !name.is_empty() && is_name(name),
-        [b'%', name @ .., b'%'] => !name.is_empty() && is_name(name),
-        [b'<', .., b'>'] => true,
+        [b'$'] | [b'$', b'(' | b'{', ..] | [b'{', b'{', ..] | [b'<', .., b'>'] => true,
+        [b'$', name @ ..] | [b'%', name @ .., b'%'] => !name.is_empty() && is_name(name),
         _ => false,
     }
 }
 
 /// A file by its path. A random value in base64 may begin with `/` as well, but hardly has the rest.
 fn is_path(value: &[u8]) -> bool {
-    if [&b"./"[..], b"../", b"~/"].iter().any(|start| value.starts_with(start)) {
+    if [&b"./"[..], b"../", b"~/"]
+        .iter()
+        .any(|start| value.starts_with(start))
+    {
         return true;
     }
     let path = value
         .iter()
         .all(|byte| byte.is_ascii_alphanumeric() || b"/._-@:".contains(byte));
-    let folders = value.iter().filter(|byte| **byte == b'/').count();
-    path && value[0] == b'/' && folders >= 2 && value.len() != 40
+    let names = value.split(|byte| *byte == b'/').count();
+    path && value[0] == b'/' && names >= 3 && value.len() != 40
 }
 
 #[cfg(test)]

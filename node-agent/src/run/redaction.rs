@@ -70,7 +70,9 @@ fn lines(path: &Path) -> Result<Vec<String>, RedactionError> {
     let mut file = fs::File::open(path).map_err(failed)?.take(MAX_FILE + 1);
     let length = file.read_to_string(&mut text).map_err(failed)?;
     if length as u64 > MAX_FILE {
-        return Err(RedactionError::TooLarge { path: path.to_owned() });
+        return Err(RedactionError::TooLarge {
+            path: path.to_owned(),
+        });
     }
     let is_pattern = |line: &&str| !line.is_empty() && !line.starts_with('#');
     Ok(text.lines().filter(is_pattern).map(str::to_owned).collect())
@@ -102,7 +104,11 @@ fn kept_key(path: &Path) -> Result<Key, RedactionError> {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh)?;
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&fresh)?;
         file.write_all(&bytes)?;
         file.sync_all()?;
         fs::rename(&fresh, path)
@@ -144,7 +150,11 @@ mod tests {
         fs::write(&file, "# ours\nemployee-[0-9]+\n\nticket=(.+)\n").unwrap();
         assert_eq!(lines(&file).unwrap(), ["employee-[0-9]+", "ticket=(.+)"]);
         let start = |more: &[&str]| {
-            let line = [&["yagura-agent", "run", "--redact-file", file.to_str().unwrap()], more].concat();
+            let line = [
+                &["yagura-agent", "run", "--redact-file", file.to_str().unwrap()],
+                more,
+            ]
+            .concat();
             let Command::Run(args) = Cli::try_parse_from(line).unwrap().command else {
                 panic!("run was given");
             };
@@ -154,6 +164,11 @@ mod tests {
         let error = start(&["--redact", "("]).unwrap_err();
         assert!(matches!(error, RedactionError::Pattern(_)), "{error}");
         fs::remove_file(&file).unwrap();
-        assert!(start(&[]).unwrap_err().to_string().contains("cannot read the patterns"));
+        assert!(
+            start(&[])
+                .unwrap_err()
+                .to_string()
+                .contains("cannot read the patterns")
+        );
     }
 }

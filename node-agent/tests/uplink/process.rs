@@ -286,7 +286,11 @@ async fn a_secret_of_a_real_process_leaves_the_agent_nowhere_root() {
     let operator = Operator::start(behaviour).await;
     let folder = tempfile::tempdir().unwrap();
     let marker = program(folder.path(), "ygsecret");
-    let mut agent = reporting_to(&operator, folder.path(), &["--output", "json", "--redact", "employee-[0-9]+"]);
+    let mut agent = reporting_to(
+        &operator,
+        folder.path(),
+        &["--output", "json", "--redact", "employee-[0-9]+"],
+    );
     let mut output = agent.output();
     tokio::time::timeout(PATIENCE, operator.policy_ack())
         .await
@@ -300,7 +304,10 @@ async fn a_secret_of_a_real_process_leaves_the_agent_nowhere_root() {
     agent.signal(Signal::TERM);
     let mut printed = String::new();
     output.read_to_string(&mut printed).unwrap();
-    assert!(printed.contains("ygsecret") && printed.contains("[redacted:password]"), "{printed}");
+    assert!(
+        printed.contains("ygsecret") && printed.contains("[redacted:password]"),
+        "{printed}"
+    );
     assert!(printed.contains("[redacted:custom]"), "{printed}");
 
     let sent = format!("{:?}", operator.records());
@@ -311,6 +318,9 @@ async fn a_secret_of_a_real_process_leaves_the_agent_nowhere_root() {
     }
     for bytes in everywhere {
         let text = String::from_utf8_lossy(&bytes);
-        assert!(!text.contains(SECRET) && !text.contains("employee-4711"), "{text}");
+        assert!(
+            !text.contains(SECRET) && !text.contains("employee-4711"),
+            "{text}"
+        );
     }
 }

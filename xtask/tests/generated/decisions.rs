@@ -109,10 +109,24 @@ pub(crate) const DECISIONS: &[Decision] = &[
     Decision {
         number: 6,
         says: "Secrets stay where they are: what leaves an agent passes one redactor.",
-        proofs: &[proof(
-            "node-agent/src/facts/kubelet.rs",
-            "values_that_are_secrets_are_not_collected",
-        )],
+        proofs: &[
+            proof(
+                "node-agent/src/facts/kubelet.rs",
+                "values_that_are_secrets_are_not_collected",
+            ),
+            proof(
+                "node-agent/src/redact/tests/corpus.rs",
+                "every_known_shape_is_hidden_and_what_stands_around_it_is_not",
+            ),
+            proof(
+                "node-agent/tests/pipeline.rs",
+                "a_secret_in_an_exec_reaches_neither_the_disk_nor_the_wire",
+            ),
+            proof(
+                "node-agent/tests/uplink/process.rs",
+                "a_secret_of_a_real_process_leaves_the_agent_nowhere_root",
+            ),
+        ],
         open: None,
     },
     Decision {

@@ -35,11 +35,21 @@ const SECRETS: &[&[&str]] = &[
     &["curl", "https://example.com/x?access_token=«{A20}»&page=2"],
     &["x", "<password>«{A12}»</password>"],
     &["x", "Server=db;User=sa;Password=«{A12}»;Encrypt=true"],
-    &["x", "AccountName=a;AccountKey=«{b64}==»;EndpointSuffix=core.windows.net"],
+    &[
+        "x",
+        "AccountName=a;AccountKey=«{b64}==»;EndpointSuffix=core.windows.net",
+    ],
     &["mount", "-o", "username=a,password=«{A9}»,vers=3", "//h/s"],
     &["aws", "configure", "set", "aws_secret_access_key", "«{b40}»"],
     &["git", "config", "user.password", "«{A12}»"],
-    &["kubectl", "create", "secret", "generic", "x", "--from-literal=password=«{A12}»"],
+    &[
+        "kubectl",
+        "create",
+        "secret",
+        "generic",
+        "x",
+        "--from-literal=password=«{A12}»",
+    ],
     &["helm", "upgrade", "x", "--set", "auth.rootPassword=«{A12}»"],
     &["openssl", "rsa", "-passin", "pass:«{A12}»"],
     &["npm", "config", "set", "//registry.npmjs.org/:_authToken=«{A36}»"],
@@ -65,7 +75,11 @@ const SECRETS: &[&[&str]] = &[
     &["curl", "-H", "authorization: token «{A40}»"],
     &["curl", "-H", "Authorization: «{A40}»"],
     &["curl", "-H", "Proxy-Authorization: Basic «{b24}»"],
-    &["sh", "-c", "curl -H 'Authorization: Bearer «{w40}»' https://example.com"],
+    &[
+        "sh",
+        "-c",
+        "curl -H 'Authorization: Bearer «{w40}»' https://example.com",
+    ],
     &["curl", "-H", "X-Vault-Token: «{A26}»"],
     &["curl", "-H", "x-api-key: «{A26}»"],
     &["curl", "-H", "Cookie: «session={A26}; b=c»"],
@@ -78,7 +92,11 @@ const SECRETS: &[&[&str]] = &[
     &["x", "mongodb+srv://app:«{A12}»@c0.example.net/x"],
     &["x", "redis://:«{A12}»@cache:6379/0"],
     &["x", "amqp://a:«p@{A4}»@mq:5672"],
-    &["azcopy", "cp", "https://a.blob.core.windows.net/c?sv=2024&se=2027&sig=«{A40}%3D»"],
+    &[
+        "azcopy",
+        "cp",
+        "https://a.blob.core.windows.net/c?sv=2024&se=2027&sig=«{A40}%3D»",
+    ],
     &["curl", "https://b.s3.amazonaws.com/k?X-Amz-Signature=«{h64}»"],
     // Tokens that tell themselves.
     &["x", "AKIA is a prefix, «AKIA{U16}» a key"],
@@ -107,7 +125,10 @@ const SECRETS: &[&[&str]] = &[
     &["x", "«glsa_{A32}_{h8}»"],
     &["x", "«shpat_{h32}»"],
     &["x", "«AGE-SECRET-KEY-1{U58}»"],
-    &["x", "«-----BEGIN RSA PRIVATE KEY-----\n{b64}\n{b64}\n-----END RSA PRIVATE KEY-----» after"],
+    &[
+        "x",
+        "«-----BEGIN RSA PRIVATE KEY-----\n{b64}\n{b64}\n-----END RSA PRIVATE KEY-----» after",
+    ],
     &["x", "«-----BEGIN OPENSSH PRIVATE KEY-----\n{b64}»"],
 ];
 
@@ -131,7 +152,11 @@ const HARMLESS: &[&[&str]] = &[
     &["curl", "-fsSL", "https://example.com/install.sh"],
     &["curl", "http://host:8080/x?a=b@c"],
     &["curl", "-H", "Accept: application/json", "https://example.com"],
-    &["kubelet", "--authentication-token-webhook=true", "--authorization-mode=Webhook"],
+    &[
+        "kubelet",
+        "--authentication-token-webhook=true",
+        "--authorization-mode=Webhook",
+    ],
     &["kubelet", "--tls-private-key-file=/var/lib/kubelet/pki/k.key"],
     &["app", "--password-file=/run/secrets/db"],
     &["app", "--token-ttl=3600", "--max-tokens", "100"],
@@ -153,9 +178,17 @@ const HARMLESS: &[&[&str]] = &[
     &["x", "registry.example/csi-secret:v1.4.2"],
     &["x", "my-token:latest"],
     &["x", "arn:aws:secretsmanager:eu-west-1:123456789012:secret:shop"],
-    &["x", "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----"],
+    &[
+        "x",
+        "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----",
+    ],
     &["x", "the bearer of this letter", "basic training course"],
-    &["x", "sk-learn-is-a-library", "npm_config_cache", "key-value-store"],
+    &[
+        "x",
+        "sk-learn-is-a-library",
+        "npm_config_cache",
+        "key-value-store",
+    ],
     &["x", "AKIAEXAMPLE", "eyJ", "ghp_", "xoxb-"],
     &["sort", "-k", "2", "--key=1,2"],
     &["java", "-Djavax.net.ssl.keyStorePassword=********"],
@@ -167,7 +200,10 @@ struct Values(u64);
 
 impl Values {
     fn next(&mut self, alphabet: &[u8]) -> char {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         let index = usize::try_from(self.0 >> 40).unwrap() % alphabet.len();
         char::from(alphabet[index])
     }
@@ -222,7 +258,13 @@ fn kept(template: &str) -> Vec<&str> {
     template
         .split('«')
         .enumerate()
-        .map(|(index, part)| if index == 0 { part } else { part.split_once('»').unwrap().1 })
+        .map(|(index, part)| {
+            if index == 0 {
+                part
+            } else {
+                part.split_once('»').unwrap().1
+            }
+        })
         .collect()
 }
 
@@ -241,7 +283,10 @@ fn every_known_shape_is_hidden_and_what_stands_around_it_is_not() {
                 let parts = kept(template);
                 let in_order = parts.iter().enumerate().all(|(index, part)| {
                     if index > 0 {
-                        let Some(after) = rest.strip_prefix("[redacted:").and_then(|rest| rest.split_once(']')) else {
+                        let Some(after) = rest
+                            .strip_prefix("[redacted:")
+                            .and_then(|rest| rest.split_once(']'))
+                        else {
                             return false;
                         };
                         rest = after.1;

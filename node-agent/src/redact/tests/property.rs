@@ -1,5 +1,7 @@
 //! Whatever the bytes: no panic, and what was redacted once does not change again.
 
+use std::sync::LazyLock;
+
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -10,11 +12,60 @@ use yagura_event::{Record, Text, Timestamp, Tree};
 
 /// Pieces of which texts are made that have something to hide, or nearly.
 const PIECES: &[&str] = &[
-    "--password", "password", "pass", "PWD", "token", "api_key", "secret", "Authorization", "authorization: Basic ",
-    "Cookie: ", "Bearer ", "basic ", "=", ":", " ", "  ", "\"", "'", "\\\"", "://", "@", "user", "hunter2", "/", "?sig=",
-    "&", "$X", "${Y}", "ghp_", "0123456789abcdef0123456789", "AKIA", "ABCDEFGHIJKLMNOP", "eyJ", ".", "-----BEGIN ",
-    "RSA PRIVATE KEY", "-----", "-----END", "mysql", "-p", "-u", "curl", "<password>", ">", "[redacted:token]",
-    "[redacted:", "]", "[redacted:password:0123456789ab]", ";", "|", "\n", "é", "…", "dXNlcjpwYXNz",
+    "--password",
+    "password",
+    "pass",
+    "PWD",
+    "token",
+    "api_key",
+    "secret",
+    "Authorization",
+    "authorization: Basic ",
+    "Cookie: ",
+    "Bearer ",
+    "basic ",
+    "=",
+    ":",
+    " ",
+    "  ",
+    "\"",
+    "'",
+    "\\\"",
+    "://",
+    "@",
+    "user",
+    "hunter2",
+    "/",
+    "?sig=",
+    "&",
+    "$X",
+    "${Y}",
+    "ghp_",
+    "0123456789abcdef0123456789",
+    "AKIA",
+    "ABCDEFGHIJKLMNOP",
+    "eyJ",
+    ".",
+    "-----BEGIN ",
+    "RSA PRIVATE KEY",
+    "-----",
+    "-----END",
+    "mysql",
+    "-p",
+    "-u",
+    "curl",
+    "<password>",
+    ">",
+    "[redacted:token]",
+    "[redacted:",
+    "]",
+    "[redacted:password:0123456789ab]",
+    ";",
+    "|",
+    "\n",
+    "é",
+    "…",
+    "dXNlcjpwYXNz",
 ];
 
 fn pieces() -> impl Strategy<Value = Vec<u8>> {
@@ -30,7 +81,11 @@ fn record(program: &str, args: &[Vec<u8>]) -> Record {
     if let Tree::Map(pairs) = &mut fields
         && let Tree::Map(process) = &mut pairs[0].1
     {
-        process[0].1 = Tree::List(args.iter().map(|arg| Tree::Text(Text::from(arg.clone()))).collect());
+        process[0].1 = Tree::List(
+            args.iter()
+                .map(|arg| Tree::Text(Text::from(arg.clone())))
+                .collect(),
+        );
     }
     Record {
         time: Timestamp(0),
@@ -50,11 +105,12 @@ proptest! {
 
     #[test]
     fn redacting_twice_is_redacting_once(program in select(&["mysql", "curl", "x"][..]), args in vec(bytes(), 0..5)) {
-        stable(&redactor(), record(program, &args))?;
+        stable(redactor(), record(program, &args))?;
     }
 
     #[test]
     fn so_it_is_with_patterns_of_the_user(args in vec(bytes(), 0..3)) {
-        stable(&with(&["[a-z]{4,}", "e(.)"]).unwrap(), record("x", &args))?;
+        static REDACTOR: LazyLock<Redactor> = LazyLock::new(|| with(&["[a-z]{4,}", "e(.)"]).unwrap());
+        stable(&REDACTOR, record("x", &args))?;
     }
 }
