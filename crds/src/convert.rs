@@ -17,7 +17,7 @@ pub enum ConvertError {
     #[error("{field}: unknown operator {operator:?}; use In, NotIn, Exists or DoesNotExist")]
     UnknownOperator {
         /// Path of the selector.
-        field: &'static str,
+        field: String,
         /// What stands there.
         operator: String,
     },
@@ -29,20 +29,19 @@ pub enum ConvertError {
     NoInstructions,
 }
 
-/// The rule as the compiler takes it, tests included.
+/// The rule as the compiler takes it, with the overrides in effect, tests included.
 pub fn rule_source(rule: &DetectionRule) -> Result<RuleSource, ConvertError> {
     let spec = &rule.spec;
     Ok(RuleSource {
         name: rule.metadata.name.clone().unwrap_or_default(),
         uid: rule.metadata.uid.clone().unwrap_or_default(),
         source: spec.source.as_str().to_owned(),
-        severity: spec.severity.into(),
+        severity: spec.severity_in_effect().into(),
         title: spec.title.clone(),
         description: spec.description.clone(),
         where_: spec
-            .scope
-            .as_ref()
-            .map(where_source)
+            .scope_in_effect()
+            .map(|scope| where_source(scope, spec.scope_path()))
             .transpose()?
             .unwrap_or_default(),
         lets: spec
@@ -55,8 +54,7 @@ pub fn rule_source(rule: &DetectionRule) -> Result<RuleSource, ConvertError> {
             .collect(),
         condition: spec.condition.clone(),
         exceptions: spec
-            .exceptions
-            .iter()
+            .exceptions_in_effect()
             .map(|exception| ExceptionSource {
                 name: exception.name.clone(),
                 condition: exception.condition.clone(),
@@ -80,7 +78,18 @@ pub fn rule_source(rule: &DetectionRule) -> Result<RuleSource, ConvertError> {
     })
 }
 
-fn where_source(scope: &detection_rule::Where) -> Result<WhereSource, ConvertError> {
+/// The rule as its author wrote it, which is what its tests prove: an exception that a cluster adds
+/// may well hold for an event of a test. `None` when there are no overrides.
+pub fn rule_without_overrides(rule: &DetectionRule) -> Result<Option<RuleSource>, ConvertError> {
+    if rule.spec.overrides.is_none() {
+        return Ok(None);
+    }
+    let mut written = rule.clone();
+    written.spec.overrides = None;
+    rule_source(&written).map(Some)
+}
+
+fn where_source(scope: &detection_rule::Where, path: &str) -> Result<WhereSource, ConvertError> {
     // Nodes are selected by whoever hands out rules.
     let detection_rule::Where {
         target,
@@ -88,10 +97,10 @@ fn where_source(scope: &detection_rule::Where) -> Result<WhereSource, ConvertErr
         namespace_selector,
         pod_selector,
     } = scope;
-    let selector = |selector: &Option<LabelSelector>, field| {
+    let selector = |selector: &Option<LabelSelector>, member| {
         selector
             .as_ref()
-            .map(|selector| selector_source(selector, field))
+            .map(|selector| selector_source(selector, path, member))
             .transpose()
     };
     Ok(WhereSource {
@@ -100,12 +109,12 @@ fn where_source(scope: &detection_rule::Where) -> Result<WhereSource, ConvertErr
             detection_rule::Target::Host => Target::Host,
             detection_rule::Target::Container => Target::Container,
         },
-        namespaces: selector(namespace_selector, "spec.where.namespaceSelector")?,
-        pods: selector(pod_selector, "spec.where.podSelector")?,
+        namespaces: selector(namespace_selector, "namespaceSelector")?,
+        pods: selector(pod_selector, "podSelector")?,
     })
 }
 
-fn selector_source(selector: &LabelSelector, field: &'static str) -> Result<Selector, ConvertError> {
+fn selector_source(selector: &LabelSelector, path: &str, member: &str) -> Result<Selector, ConvertError> {
     let requirement = |requirement: &LabelSelectorRequirement| {
         Ok(Requirement {
             key: requirement.key.clone(),
@@ -116,7 +125,7 @@ fn selector_source(selector: &LabelSelector, field: &'static str) -> Result<Sele
                 "DoesNotExist" => SelectorOp::DoesNotExist,
                 other => {
                     return Err(ConvertError::UnknownOperator {
-                        field,
+                        field: format!("{path}.{member}"),
                         operator: other.to_owned(),
                     });
                 }
@@ -149,7 +158,7 @@ pub fn check_source(check: &PostureCheck) -> Result<Option<CheckSource>, Convert
     let name = check.metadata.name.as_deref().unwrap_or_default();
     let pass = spec.pass.as_deref().ok_or(ConvertError::NoPass)?;
     Ok(Some(CheckSource {
-        severity: spec.severity.into(),
+        severity: spec.severity_in_effect().into(),
         applies_when: spec.applies_when.clone(),
         evidence: spec.evidence.clone(),
         tests: spec
@@ -251,6 +260,50 @@ mod tests {
             Some(&Tree::from("process.exec"))
         );
         assert!(rule.spec.enabled);
+    }
+
+    #[test]
+    fn overrides_are_in_effect_and_have_places_of_their_own() {
+        let mut rule: DetectionRule = serde_json::from_value(serde_json::json!({
+            "apiVersion": "yagura.dev/v1alpha1", "kind": "DetectionRule", "metadata": {"name": "a"},
+            "spec": {
+                "title": "t", "severity": "high", "condition": "c", "where": {"target": "container"},
+                "exceptions": [{"name": "e", "condition": "x", "reason": "r"}],
+                "overrides": {
+                    "severity": "low",
+                    "exceptions": [{"name": "mine", "condition": "y", "reason": "r"}],
+                    "where": {"target": "host", "podSelector": {"matchExpressions": [{"key": "k", "operator": "Exists"}]}},
+                },
+            },
+        }))
+        .unwrap();
+        let source = rule_source(&rule).unwrap();
+        assert_eq!(source.severity, yagura_event::Severity::Low);
+        assert_eq!(source.where_.target, Target::Host);
+        let conditions: Vec<_> = source
+            .exceptions
+            .iter()
+            .map(|one| one.condition.as_str())
+            .collect();
+        assert_eq!(conditions, ["x", "y"]);
+        let path = |index| rule.spec.path_of(yagura_rules::Part::Exception(index));
+        assert_eq!(path(0), "spec.exceptions[0].condition");
+        assert_eq!(path(1), "spec.overrides.exceptions[0].condition");
+
+        let written = rule_without_overrides(&rule).unwrap().unwrap();
+        assert_eq!(written.severity, yagura_event::Severity::High);
+        assert_eq!(
+            (written.exceptions.len(), written.where_.target),
+            (1, Target::Container)
+        );
+
+        let overrides = rule.spec.overrides.as_mut().unwrap();
+        let pods = overrides.scope.as_mut().unwrap().pod_selector.as_mut().unwrap();
+        pods.match_expressions.as_mut().unwrap()[0].operator = "Near".to_owned();
+        let error = rule_source(&rule).unwrap_err().to_string();
+        assert!(error.starts_with("spec.overrides.where.podSelector:"), "{error}");
+        rule.spec.overrides = None;
+        assert_eq!(rule_without_overrides(&rule), Ok(None));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, LabelSelector, T
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use yagura_rules::diagnostic::Part;
 
 use crate::{Attack, Duration, Severity, TestValue};
 
@@ -32,7 +33,9 @@ use crate::{Attack, Duration, Severity, TestValue};
     printcolumn(name = "Nodes", type_ = "string", json_path = ".status.nodes.summary", description = "Nodes that run the rule, of those that should"),
     printcolumn(name = "Open", type_ = "integer", json_path = ".status.signals.open", description = "Open signals"),
     printcolumn(name = "Last", type_ = "date", json_path = ".status.signals.last", description = "Time since the last match"),
-    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(name = "Override", type_ = "string", json_path = ".spec.overrides.severity", description = "Severity that applies instead of the rule's own", priority = 1),
+    printcolumn(name = "Bundle", type_ = "string", json_path = ".metadata.labels.yagura\\.dev/bundle", description = "Pack of the shipped content that the rule belongs to; empty for a rule of yours", priority = 1)
 )]
 #[serde(rename_all = "camelCase")]
 pub struct DetectionRuleSpec {
@@ -97,6 +100,10 @@ pub struct DetectionRuleSpec {
         extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"])
     )]
     pub tests: Vec<RuleTest>,
+    /// What a cluster changes about a rule that it did not write. Upgrades of shipped rules never touch
+    /// it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overrides: Option<RuleOverrides>,
 }
 
 /// Where events come from.
@@ -190,6 +197,74 @@ pub struct RuleException {
     /// Until when; left out: for good.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<Time>,
+}
+
+/// What a cluster changes about a rule that it did not write.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RuleOverrides {
+    /// Instead of the rule's severity.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub severity: Option<Severity>,
+    /// Beside the rule's exceptions. The rule's own tests are run without them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 32),
+        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"])
+    )]
+    pub exceptions: Vec<RuleException>,
+    /// Instead of the rule's `where`, as a whole.
+    #[serde(default, rename = "where", skip_serializing_if = "Option::is_none")]
+    pub scope: Option<Where>,
+}
+
+impl DetectionRuleSpec {
+    /// The severity that applies.
+    pub fn severity_in_effect(&self) -> Severity {
+        let overridden = self.overrides.as_ref().and_then(|overrides| overrides.severity);
+        overridden.unwrap_or(self.severity)
+    }
+
+    /// The `where` that applies.
+    pub fn scope_in_effect(&self) -> Option<&Where> {
+        let overridden = self
+            .overrides
+            .as_ref()
+            .and_then(|overrides| overrides.scope.as_ref());
+        overridden.or(self.scope.as_ref())
+    }
+
+    /// The exceptions that apply: the rule's, then the cluster's.
+    pub fn exceptions_in_effect(&self) -> impl Iterator<Item = &RuleException> {
+        let added = self.overrides.iter().flat_map(|overrides| &overrides.exceptions);
+        self.exceptions.iter().chain(added)
+    }
+
+    /// The path of the `where` that applies.
+    pub fn scope_path(&self) -> &'static str {
+        let overridden = self
+            .overrides
+            .as_ref()
+            .is_some_and(|overrides| overrides.scope.is_some());
+        if overridden {
+            "spec.overrides.where"
+        } else {
+            "spec.where"
+        }
+    }
+
+    /// The path of a part of what the compiler got: an exception may stand in either list.
+    pub fn path_of(&self, part: Part) -> String {
+        match part {
+            Part::Exception(index) if index >= self.exceptions.len() && self.overrides.is_some() => {
+                format!(
+                    "spec.overrides.{}",
+                    Part::Exception(index - self.exceptions.len())
+                )
+            }
+            other => format!("spec.{other}"),
+        }
+    }
 }
 
 /// What a match becomes.

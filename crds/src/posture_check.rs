@@ -32,7 +32,9 @@ use crate::{Severity, TestValue};
     printcolumn(name = "Pass", type_ = "integer", json_path = ".status.results.pass", description = "Resources that pass"),
     printcolumn(name = "Fail", type_ = "integer", json_path = ".status.results.fail", description = "Resources that fail"),
     printcolumn(name = "Error", type_ = "integer", json_path = ".status.results.error", description = "Resources about which too little is known"),
-    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(name = "Override", type_ = "string", json_path = ".spec.overrides.severity", description = "Severity that applies instead of the check's own", priority = 1),
+    printcolumn(name = "Bundle", type_ = "string", json_path = ".metadata.labels.yagura\\.dev/bundle", description = "Pack of the shipped content that the check belongs to; empty for a check of yours", priority = 1)
 )]
 #[x_kube(validation = Rule::new("self.mode == 'manual' || has(self.pass)").message("an automated check needs pass"))]
 #[x_kube(validation = Rule::new("self.mode == 'automated' || has(self.instructions)").message("a manual check needs instructions"))]
@@ -93,6 +95,27 @@ pub struct PostureCheckSpec {
         extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"])
     )]
     pub tests: Vec<CheckTest>,
+    /// What a cluster changes about a check that it did not write. Upgrades of shipped checks never
+    /// touch it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overrides: Option<CheckOverrides>,
+}
+
+/// What a cluster changes about a check that it did not write.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CheckOverrides {
+    /// Instead of the check's severity.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub severity: Option<Severity>,
+}
+
+impl PostureCheckSpec {
+    /// The severity that applies.
+    pub fn severity_in_effect(&self) -> Severity {
+        let overridden = self.overrides.as_ref().and_then(|overrides| overrides.severity);
+        overridden.unwrap_or(self.severity)
+    }
 }
 
 /// A type of resource that checks can speak about.

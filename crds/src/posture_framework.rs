@@ -33,7 +33,8 @@ use crate::posture_check::Mode;
     printcolumn(name = "Manual", type_ = "integer", json_path = ".status.controls.manual"),
     printcolumn(name = "Error", type_ = "integer", json_path = ".status.controls.error"),
     printcolumn(name = "N/A", type_ = "integer", json_path = ".status.controls.notApplicable"),
-    printcolumn(name = "Evaluated", type_ = "date", json_path = ".status.lastEvaluated")
+    printcolumn(name = "Evaluated", type_ = "date", json_path = ".status.lastEvaluated"),
+    printcolumn(name = "Bundle", type_ = "string", json_path = ".metadata.labels.yagura\\.dev/bundle", description = "Pack of the shipped content that the framework belongs to; empty for a framework of yours", priority = 1)
 )]
 #[serde(rename_all = "camelCase")]
 pub struct PostureFrameworkSpec {

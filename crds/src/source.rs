@@ -98,7 +98,10 @@ impl Object {
 impl Document {
     /// Where the text of a part stands in the file, for diagnostics that count from that text.
     pub fn origin(&self, part: Part) -> Origin {
-        let path = format!("spec.{part}");
+        let path = match &self.object {
+            Object::DetectionRule(rule) => rule.spec.path_of(part),
+            _ => format!("spec.{part}"),
+        };
         self.root.find(&path).map(Node::origin).unwrap_or_default()
     }
 
@@ -361,6 +364,18 @@ spec:
                 faults(&text)
             );
         }
+    }
+
+    #[test]
+    fn an_exception_of_the_overrides_is_found_where_it_stands() {
+        let overrides = "  exceptions:\n    - {name: a, condition: 'true', reason: r}\n  overrides:\n    exceptions:\n      - name: b\n        condition: process.name == 1\n        reason: r\n";
+        let file = read("f.yaml", &format!("{RULE}{overrides}"));
+        assert_eq!(file.faults, []);
+        let document = &file.documents[0];
+        let place = locate(document, Part::Exception(1), "process.name == 1", "1");
+        let line = u32::try_from(RULE.lines().count()).unwrap() + 6;
+        assert_eq!(place, (line, 36));
+        assert_eq!(locate(document, Part::Exception(0), "true", "true").0, line - 4);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use yagura_crds::convert::{check_source, rule_source};
+use yagura_crds::convert::{check_source, rule_source, rule_without_overrides};
 use yagura_crds::source::{Document, Object};
 use yagura_event::Registry;
 use yagura_rules::source::{CheckSource, RuleSource};
@@ -34,18 +34,28 @@ pub enum Program {
 /// Compiles an object. A framework and a manual check have nothing to compile.
 pub fn compile(source: &Source, document: &Document) -> Compiled {
     let converted = match &document.object {
-        Object::DetectionRule(rule) => rule_source(rule).map(|rule| Some(Either::Rule(rule))),
+        Object::DetectionRule(rule) => rule_source(rule).and_then(|effective| {
+            let written = rule_without_overrides(rule)?;
+            Ok(Some(Either::Rule(Box::new((effective, written)))))
+        }),
         Object::PostureCheck(check) => check_source(check).map(|check| check.map(Either::Check)),
         Object::PostureFramework(_) => Ok(None),
     };
     match converted {
-        Ok(Some(Either::Rule(rule))) => {
-            let compiled = yagura_rules::compile(&rule, Registry::workload(), &Lists::builtin());
+        Ok(Some(Either::Rule(sources))) => {
+            let (rule, written) = *sources;
+            let run =
+                |rule: &RuleSource| yagura_rules::compile(rule, Registry::workload(), &Lists::builtin());
+            let compiled = run(&rule);
             let text = |part| text_of_rule(&rule, part);
             let findings = of_diagnostics(source, document, &compiled.diagnostics, text);
-            let program = compiled
-                .rule
-                .map(|compiled| Program::Rule(compiled, Box::new(rule)));
+            // Tests prove the rule as it was written.
+            let tested = match written {
+                Some(written) if compiled.rule.is_some() => run(&written).rule.map(|rule| (rule, written)),
+                Some(_) => None,
+                None => compiled.rule.map(|compiled| (compiled, rule)),
+            };
+            let program = tested.map(|(compiled, source)| Program::Rule(compiled, Box::new(source)));
             Compiled { findings, program }
         }
         Ok(Some(Either::Check(check))) => {
@@ -76,7 +86,8 @@ pub fn compile(source: &Source, document: &Document) -> Compiled {
 }
 
 enum Either {
-    Rule(RuleSource),
+    /// As it applies and, when that differs, as it was written.
+    Rule(Box<(RuleSource, Option<RuleSource>)>),
     Check(CheckSource),
 }
 

@@ -149,8 +149,7 @@ impl Load {
         }
         if rule
             .spec
-            .scope
-            .as_ref()
+            .scope_in_effect()
             .is_some_and(|scope| scope.node_selector.is_some())
         {
             self.messages.push(format!(

@@ -2,7 +2,7 @@
 
 use kube::core::Selector;
 use yagura_crds::DetectionRule;
-use yagura_crds::convert::{ConvertError, rule_source};
+use yagura_crds::convert::{ConvertError, rule_source, rule_without_overrides};
 use yagura_engine::testing::{Outcome, run_rule_tests};
 use yagura_event::Registry;
 use yagura_rules::{Diagnostic, Lists, Origin, Part, RuleSource, compile, render};
@@ -86,25 +86,27 @@ pub(crate) fn validate(rule: &DetectionRule) -> Result<Valid, Invalid> {
     }
     let nodes = rule
         .spec
-        .scope
-        .as_ref()
+        .scope_in_effect()
         .and_then(|scope| scope.node_selector.clone())
         .unwrap_or_default();
     let nodes = Selector::try_from(nodes)
-        .map_err(|error| Invalid::Object(format!("spec.where.nodeSelector: {error}")))?;
+        .map_err(|error| Invalid::Object(format!("{}.nodeSelector: {error}", rule.spec.scope_path())))?;
     let compiled = compile(&source, Registry::workload(), &Lists::builtin());
+    let place = |part| (rule.spec.path_of(part), part_of(&source, part));
     let Some(runnable) = compiled.rule else {
-        return Err(Invalid::Condition(explain(&compiled.diagnostics, |part| {
-            part_of(&source, part)
-        })));
+        return Err(Invalid::Condition(explain(&compiled.diagnostics, place)));
     };
+    // Tests prove the rule as it was written; it compiles if it does with more exceptions.
+    let written = rule_without_overrides(rule)?;
+    let written = written.and_then(|written| compile(&written, Registry::workload(), &Lists::builtin()).rule);
+    let runnable = written.unwrap_or(runnable);
     if let Some(failed) = failed_tests(run_rule_tests(&runnable, &source.tests)) {
         return Err(Invalid::Tests(failed));
     }
     Ok(Valid {
         name: RuleName(source.name.clone()),
         uid: Uid(source.uid.clone()),
-        warnings: one_line_each(&compiled.diagnostics, |part| part_of(&source, part)),
+        warnings: one_line_each(&compiled.diagnostics, place),
         source,
         nodes,
     })
@@ -128,16 +130,19 @@ fn part_of(source: &RuleSource, part: Part) -> &str {
 }
 
 /// The diagnostics as the compiler shows them, errors first, with places such as
-/// `spec.condition:2:7`.
-pub(crate) fn explain<'s>(diagnostics: &[Diagnostic], text_of: impl Fn(Part) -> &'s str) -> String {
+/// `spec.condition:2:7`. `place_of` gives the path of a part and its text.
+pub(crate) fn explain<'s>(
+    diagnostics: &[Diagnostic],
+    place_of: impl Fn(Part) -> (String, &'s str),
+) -> String {
     let (errors, warnings): (Vec<_>, Vec<_>) =
         diagnostics.iter().partition(|diagnostic| diagnostic.is_error());
     errors
         .into_iter()
         .chain(warnings)
         .map(|diagnostic| {
-            let name = format!("spec.{}", diagnostic.part);
-            render(diagnostic, &name, text_of(diagnostic.part), &Origin::default())
+            let (path, text) = place_of(diagnostic.part);
+            render(diagnostic, &path, text, &Origin::default())
         })
         .collect()
 }
@@ -145,16 +150,14 @@ pub(crate) fn explain<'s>(diagnostics: &[Diagnostic], text_of: impl Fn(Part) -> 
 /// The diagnostics on one line each, with their places.
 pub(crate) fn one_line_each<'s>(
     diagnostics: &[Diagnostic],
-    text_of: impl Fn(Part) -> &'s str,
+    place_of: impl Fn(Part) -> (String, &'s str),
 ) -> Vec<String> {
     diagnostics
         .iter()
         .map(|diagnostic| {
-            let place = Origin::default().locate(text_of(diagnostic.part), diagnostic.span.start);
-            format!(
-                "spec.{}:{}:{}: {diagnostic}",
-                diagnostic.part, place.line, place.column
-            )
+            let (path, text) = place_of(diagnostic.part);
+            let place = Origin::default().locate(text, diagnostic.span.start);
+            format!("{path}:{}:{}: {diagnostic}", place.line, place.column)
         })
         .collect()
 }

@@ -29,17 +29,16 @@ pub(crate) fn validate(check: &PostureCheck) -> Result<Valid, Invalid> {
         });
     };
     let compiled = compile_check(&source, &BTreeMap::new(), &Lists::builtin());
+    let place = |part| (format!("spec.{part}"), part_of(&source, part));
     let Some(runnable) = compiled.check else {
-        return Err(Invalid::Condition(explain(&compiled.diagnostics, |part| {
-            part_of(&source, part)
-        })));
+        return Err(Invalid::Condition(explain(&compiled.diagnostics, place)));
     };
     if let Some(failed) = failed_tests(run_check_tests(&runnable, &source.tests)) {
         return Err(Invalid::Tests(failed));
     }
     Ok(Valid {
         judge: Some(Arc::new(Judge::new(runnable))),
-        warnings: one_line_each(&compiled.diagnostics, |part| part_of(&source, part)),
+        warnings: one_line_each(&compiled.diagnostics, place),
     })
 }
 
