@@ -10,6 +10,7 @@ mod review;
 mod tests;
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -22,6 +23,7 @@ use tokio::net::TcpListener;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
+use crate::content::Names;
 use crate::context::Context;
 use crate::metrics::Metrics;
 use listener::TlsListener;
@@ -56,25 +58,26 @@ pub async fn run(context: Context) -> Result<(), AdmissionError> {
         .map_err(|source| AdmissionError::Bind { address, source })?;
     let config = context.identity.server_config(&["h2", "http/1.1"]);
     let listener = TlsListener::new(socket, config);
-    axum::serve(listener, router(context.metrics.clone()))
+    let shipped = context.index.read().shipped.clone();
+    axum::serve(listener, router(context.metrics.clone(), shipped))
         .with_graceful_shutdown(context.stop.cancelled_owned())
         .await
         .map_err(AdmissionError::Serve)
 }
 
-fn router(metrics: Metrics) -> Router {
+fn router(metrics: Metrics, shipped: Names) -> Router {
     Router::new()
         .route("/validate", post(validate))
-        .with_state(metrics)
+        .with_state((metrics, Arc::new(shipped)))
 }
 
-async fn validate(State(metrics): State<Metrics>, request: Request) -> Response {
+async fn validate(State((metrics, shipped)): State<(Metrics, Arc<Names>)>, request: Request) -> Response {
     let body = match read(request).await {
         Ok(body) => body,
         Err(refused) => return refused.into_response(),
     };
     // Compiling and the object's tests take milliseconds of a processor.
-    match spawn_blocking(move || review::answer(&body)).await {
+    match spawn_blocking(move || review::answer(&body, &shipped)).await {
         Ok(review::Answer { allowed, json }) => {
             metrics.reviews.inc([if allowed { "allowed" } else { "refused" }]);
             ([(header::CONTENT_TYPE, "application/json")], json).into_response()

@@ -3,8 +3,10 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use yagura_telemetry::LogFormat;
+
+use crate::content::Packs;
 
 /// Watches a cluster: serves policy to the node agents, turns what they report and what the
 /// posture checks find into SecuritySignals.
@@ -82,6 +84,11 @@ pub struct Args {
           value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub api_writes_per_second: u32,
 
+    /// Packs of shipped rules and checks to apply: workload, posture, separated by a comma, or none.
+    /// What was applied of others is removed.
+    #[arg(long, env = "YAGURA_CONTENT_PACKS", default_value = "workload,posture")]
+    pub content_packs: Packs,
+
     /// Log lines as text or json.
     #[arg(long, env = "YAGURA_LOG_FORMAT", default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
@@ -89,6 +96,42 @@ pub struct Args {
     /// Log level, or a list of target=level.
     #[arg(long, env = "YAGURA_LOG", default_value = "info")]
     pub log: String,
+
+    /// What to do instead of running.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// What the program does instead of running the operator.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Command {
+    /// Removes from the cluster what the operator made and nobody needs without it: shipped content,
+    /// node sensors and the lease. Stops the operator first. Rules, signals and the volume stay.
+    Uninstall(UninstallArgs),
+}
+
+/// What to remove.
+#[derive(Clone, Debug, Parser)]
+pub struct UninstallArgs {
+    /// Deployment of the operator, in its namespace.
+    #[arg(long, default_value = "yagura-operator")]
+    pub deployment: String,
+
+    /// Labels that select the operator's pods.
+    #[arg(long, default_value = "app.kubernetes.io/component=operator")]
+    pub pods: String,
+
+    /// Seconds to wait for the operator's pods to end, before going on without.
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(0..=600))]
+    pub wait_seconds: u64,
+
+    /// Removes the definitions of all kinds as well, and with them every rule, check and signal.
+    #[arg(long)]
+    pub purge: bool,
+
+    /// Claim of the volume that a purge removes, in the operator's namespace.
+    #[arg(long, requires = "purge")]
+    pub purge_claim: Option<String>,
 }
 
 impl Args {
@@ -122,7 +165,8 @@ fn parse_store(text: &str) -> Result<StoreLocation, std::convert::Infallible> {
 mod tests {
     use clap::{CommandFactory, Parser};
 
-    use super::{Args, StoreLocation};
+    use super::{Args, Command, StoreLocation};
+    use crate::content::Pack;
 
     #[test]
     fn flags_are_consistent_and_have_working_defaults() {
@@ -130,6 +174,25 @@ mod tests {
         let args = Args::parse_from(["x", "--namespace", "sec", "--pod-name", "p"]);
         assert_eq!(args.store, StoreLocation::None);
         assert_eq!(args.agent_username(), "system:serviceaccount:sec:yagura-agent");
+        assert_eq!(args.content_packs, Pack::ALL.into_iter().collect());
+        assert!(args.command.is_none());
+    }
+
+    #[test]
+    fn an_uninstall_knows_whose_it_is_and_removes_a_claim_only_when_it_purges() {
+        let parse = |more: &[&str]| {
+            let flags = ["x", "--namespace", "sec", "--pod-name", "p", "uninstall"];
+            Args::try_parse_from(flags.iter().chain(more))
+        };
+        let Some(Command::Uninstall(uninstall)) = parse(&["--purge", "--purge-claim", "c"]).unwrap().command
+        else {
+            panic!("it was asked for")
+        };
+        assert_eq!(
+            (uninstall.purge, uninstall.purge_claim.as_deref()),
+            (true, Some("c"))
+        );
+        assert!(parse(&["--purge-claim", "c"]).is_err());
     }
 
     #[test]

@@ -11,6 +11,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use yagura_proto::v1::RuleFailure;
 
+use crate::content::Names;
 use nodes::Nodes;
 use pods::Pods;
 use policy::Policy;
@@ -24,6 +25,8 @@ pub struct Index {
     pub pods: Pods,
     /// Agents.
     pub nodes: Nodes,
+    /// Names that the shipped content takes.
+    pub shipped: Names,
 }
 
 /// On how many nodes a rule should run and does.

@@ -10,6 +10,7 @@ pub mod admission;
 pub mod args;
 pub mod budget;
 pub mod conditions;
+pub mod content;
 pub mod context;
 mod controllers;
 pub mod detection_rule;
@@ -24,6 +25,7 @@ pub mod signals;
 pub mod status;
 mod supervise;
 pub mod tls;
+pub mod uninstall;
 pub mod watch;
 
 use std::sync::Arc;
@@ -38,6 +40,7 @@ use yagura_telemetry::{Readiness, Registry};
 
 use args::{Args, StoreLocation};
 use budget::WriteBudget;
+use content::Bundle;
 use context::Context;
 use index::{Index, SharedIndex};
 use metrics::Metrics;
@@ -75,6 +78,12 @@ pub enum RunError {
     /// Signals of the process cannot be received.
     #[error("cannot listen for termination")]
     Terminate(#[source] std::io::Error),
+    /// What ships is broken.
+    #[error(transparent)]
+    Content(#[from] content::BundleError),
+    /// Something was not removed.
+    #[error("the uninstall is not complete")]
+    Uninstall(#[from] uninstall::UninstallError),
     /// A task ended.
     #[error(transparent)]
     Task(#[from] TaskError),
@@ -83,6 +92,7 @@ pub enum RunError {
 /// Runs until it is told to stop or a task ends.
 pub async fn run(args: Args) -> Result<(), RunError> {
     let stop = CancellationToken::new();
+    let shipped = Bundle::embedded()?.selected(&args.content_packs);
     let mut registry = Registry::default();
     let metrics = Metrics::new(&mut registry);
     let readiness = Readiness::default();
@@ -93,10 +103,7 @@ pub async fn run(args: Args) -> Result<(), RunError> {
     let admin = Admin::bind(args.admin_listen, Arc::new(registry), readiness.clone()).await?;
     tasks.spawn("admin", admin.serve(stop.clone().cancelled_owned()));
 
-    let config = Config::infer()
-        .await
-        .map_err(|error| RunError::Config(Box::new(error)))?;
-    let client = Client::try_from(config).map_err(|error| RunError::Client(Box::new(error)))?;
+    let client = client().await?;
 
     let held = tokio::select! {
         held = lease::acquire(&client, &args.namespace, &args.lease, &args.pod_name) => held,
@@ -120,13 +127,27 @@ pub async fn run(args: Args) -> Result<(), RunError> {
         stop,
     };
     signals::seed(&context.client, &context.signals).await?;
-    controllers::start(&mut tasks, &context);
+    controllers::start(&mut tasks, &context, shipped);
     let agents = AgentServer::bind(context.clone()).await?;
     tasks.spawn("signal-writer", signals::write(context.clone()));
     tasks.spawn("signal-triage", signals::watch_triage(context.clone()));
     tasks.spawn("agents", agents.serve());
     info!(namespace = context.args.namespace, epoch, "the operator runs");
     Ok(tasks.first_end().await?)
+}
+
+/// A client for the cluster that the operator runs in, or that the kubeconfig names.
+async fn client() -> Result<Client, RunError> {
+    let config = Config::infer()
+        .await
+        .map_err(|error| RunError::Config(Box::new(error)))?;
+    Client::try_from(config).map_err(|error| RunError::Client(Box::new(error)))
+}
+
+/// Removes what the operator made.
+pub async fn uninstall(args: &Args, what: &args::UninstallArgs) -> Result<(), RunError> {
+    uninstall::uninstall(&client().await?, args, what).await?;
+    Ok(())
 }
 
 fn open_store(args: &Args) -> Result<SignalStore, yagura_store::StoreError> {

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use yagura_operator::args::Args;
+use yagura_operator::args::{Args, Command};
 use yagura_telemetry::{chain, logging};
 
 fn main() -> ExitCode {
@@ -15,7 +15,13 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error),
     };
-    match runtime.block_on(yagura_operator::run(args)) {
+    let ended = runtime.block_on(async {
+        match args.command.clone() {
+            None => yagura_operator::run(args).await,
+            Some(Command::Uninstall(what)) => yagura_operator::uninstall(&args, &what).await,
+        }
+    });
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error),
     }

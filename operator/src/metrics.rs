@@ -47,6 +47,10 @@ pub struct Metrics {
     pub reviews: CounterFamily,
     /// Evaluations of posture.
     pub posture_evaluations: Counter,
+    /// Writes of shipped content by result.
+    pub content_writes: CounterFamily,
+    /// Shipped names that objects of users have.
+    pub content_taken_names: Gauge,
 }
 
 impl Metrics {
@@ -173,6 +177,17 @@ impl Metrics {
                 registry,
                 "yagura_operator_posture_evaluations_total",
                 "Evaluations of posture after changes.",
+            ),
+            content_writes: counters(
+                registry,
+                "yagura_operator_content_writes_total",
+                "Writes of shipped content by result: created, updated, reverted, removed, gone, failed.",
+                ["result"],
+            ),
+            content_taken_names: gauge(
+                registry,
+                "yagura_operator_content_taken_names",
+                "Shipped names that objects of users have, so that the shipped ones are not applied.",
             ),
         }
     }

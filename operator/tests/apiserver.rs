@@ -8,6 +8,8 @@
 
 #[path = "apiserver/certificates.rs"]
 mod certificates;
+#[path = "apiserver/content.rs"]
+mod content;
 #[path = "apiserver/identity.rs"]
 mod identity;
 #[path = "apiserver/leader.rs"]

@@ -42,5 +42,22 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{ include "yagura.operator" . | upper | replace "-" "_" }}
 {{- end -}}
 
+{{- /* Labels that select the operator's pods, as one word. */ -}}
+{{- define "yagura.operatorPods" -}}
+app.kubernetes.io/name={{ .Chart.Name }},app.kubernetes.io/instance={{ .Release.Name }},app.kubernetes.io/component=operator
+{{- end -}}
+
+{{- /* Not empty when the chart makes the volume's claim. */ -}}
+{{- define "yagura.ownClaim" -}}
+{{- if and (eq .Values.operator.store.type "pvc") (not .Values.operator.store.pvc.existingClaim) }}yes{{ end -}}
+{{- end -}}
+
+{{- /* The packs of shipped content, as the operator takes them. */ -}}
+{{- define "yagura.contentPacks" -}}
+{{- $packs := list -}}
+{{- range $name, $wanted := .Values.content.packs }}{{ if $wanted }}{{ $packs = append $packs $name }}{{ end }}{{ end -}}
+{{- join "," $packs | default "none" -}}
+{{- end -}}
+
 {{- /* The audience of the agents' tokens. */ -}}
 {{- define "yagura.audience" -}}{{ include "yagura.operator" . }}{{- end -}}

@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 
 use kube::core::DynamicObject;
-use kube::core::admission::{AdmissionRequest, AdmissionResponse, AdmissionReview};
+use kube::core::admission::{AdmissionRequest, AdmissionResponse, AdmissionReview, Operation};
 use yagura_crds::{DetectionRule, PostureCheck, PostureFramework};
 
 use crate::conditions::cut;
+use crate::content::{self, Names};
 use crate::detection_rule::validate::Invalid;
 use crate::{detection_rule, posture};
 
@@ -29,10 +30,10 @@ pub(super) struct Answer {
 }
 
 /// Answers a request.
-pub(super) fn answer(body: &[u8]) -> Answer {
+pub(super) fn answer(body: &[u8], shipped: &Names) -> Answer {
     let review: Result<AdmissionReview<DynamicObject>, _> = serde_json::from_slice(body);
     let response = match review.map(AdmissionReview::try_into) {
-        Ok(Ok(request)) => respond(&request),
+        Ok(Ok(request)) => respond(&request, shipped),
         Ok(Err(error)) => AdmissionResponse::invalid(chain_of(&error)),
         Err(error) => AdmissionResponse::invalid(format!("the request is no AdmissionReview: {error}")),
     };
@@ -46,7 +47,7 @@ fn chain_of(error: &(dyn std::error::Error + 'static)) -> String {
     yagura_telemetry::chain(error).to_string()
 }
 
-fn respond(request: &AdmissionRequest<DynamicObject>) -> AdmissionResponse {
+fn respond(request: &AdmissionRequest<DynamicObject>, shipped: &Names) -> AdmissionResponse {
     let mut response = AdmissionResponse::from(request);
     let Some(object) = &request.object else {
         return response;
@@ -55,6 +56,11 @@ fn respond(request: &AdmissionRequest<DynamicObject>) -> AdmissionResponse {
     let before = request.old_object.as_ref().and_then(|old| old.data.get("spec"));
     if before.is_some() && before == object.data.get("spec") {
         return response;
+    }
+    if request.operation == Operation::Create
+        && let Some(refusal) = wrongly_labelled(&request.kind.kind, object, shipped)
+    {
+        return response.deny(refusal);
     }
     match judge(&request.kind.kind, object) {
         Ok(warnings) => {
@@ -65,6 +71,19 @@ fn respond(request: &AdmissionRequest<DynamicObject>) -> AdmissionResponse {
         }
         Err(invalid) => response.deny(cut(invalid.to_string(), MAX_MESSAGE)),
     }
+}
+
+/// Why an object must not say that it ships: a copy that keeps the label would look like a shipped
+/// object, and would be the user's all the same.
+fn wrongly_labelled(kind: &str, object: &DynamicObject, shipped: &Names) -> Option<String> {
+    let labels = object.metadata.labels.as_ref()?;
+    let name = object.metadata.name.as_deref().unwrap_or_default();
+    (labels.contains_key(content::LABEL) && !shipped.contains(kind, name)).then(|| {
+        format!(
+            "metadata.labels: {} marks what ships with Yagura, and no {kind} {name} is applied from it: leave the label out",
+            content::LABEL
+        )
+    })
 }
 
 /// Warnings, or why the object is refused.

@@ -18,6 +18,7 @@ use yagura_telemetry::Registry;
 use super::listener::TlsListener;
 use super::review::answer;
 use super::router;
+use crate::content::{LABEL, Names, Pack};
 use crate::metrics::Metrics;
 use crate::tls::{Authority, Identity};
 
@@ -26,6 +27,12 @@ fn rule(condition: &str) -> Value {
         "apiVersion": "yagura.dev/v1alpha1", "kind": "DetectionRule", "metadata": {"name": "r"},
         "spec": {"title": "t", "severity": "high", "condition": condition},
     })
+}
+
+fn shipped() -> Names {
+    [("DetectionRule", "shipped".to_owned(), Pack::Workload)]
+        .into_iter()
+        .collect()
 }
 
 fn review(kind: &str, object: &Value, old: &Value) -> Value {
@@ -43,7 +50,8 @@ fn review(kind: &str, object: &Value, old: &Value) -> Value {
 
 fn ask(kind: &str, object: &Value, old: &Value) -> Value {
     let review = review(kind, object, old);
-    let answer: Value = serde_json::from_slice(&answer(&serde_json::to_vec(&review).unwrap()).json).unwrap();
+    let answer: Value =
+        serde_json::from_slice(&answer(&serde_json::to_vec(&review).unwrap(), &shipped()).json).unwrap();
     assert_eq!(answer["response"]["uid"], "u-1");
     answer["response"].clone()
 }
@@ -93,6 +101,19 @@ fn an_object_that_is_not_edited_stays_whatever_it_is() {
 }
 
 #[test]
+fn a_copy_of_a_shipped_rule_is_refused_while_it_says_that_it_ships() {
+    let mut copy = rule("event.kind == \"process.exec\"");
+    copy["metadata"]["labels"] = json!({LABEL: "workload"});
+    let message = refusal("DetectionRule", &copy);
+    assert!(
+        message.contains("yagura.dev/bundle") && message.contains("DetectionRule r"),
+        "{message}"
+    );
+    copy["metadata"]["name"] = json!("shipped");
+    assert_eq!(ask("DetectionRule", &copy, &Value::Null)["allowed"], true);
+}
+
+#[test]
 fn hostile_objects_are_refused_with_a_short_message() {
     let mut huge = rule("true");
     huge["spec"]["description"] = "x".repeat(2 * 1024 * 1024).into();
@@ -111,7 +132,7 @@ fn hostile_objects_are_refused_with_a_short_message() {
         )
         .contains("invalid type")
     );
-    let nonsense: Value = serde_json::from_slice(&answer(b"{").json).unwrap();
+    let nonsense: Value = serde_json::from_slice(&answer(b"{", &shipped()).json).unwrap();
     assert_eq!(nonsense["response"]["allowed"], false);
 }
 
@@ -182,7 +203,7 @@ async fn callers_that_are_silent_long_or_slow_hold_up_no_other() {
     let address = socket.local_addr().unwrap();
     let metrics = Metrics::new(&mut Registry::default());
     let listener = TlsListener::new(socket, config);
-    let server = tokio::spawn(axum::serve(listener, router(metrics.clone())).into_future());
+    let server = tokio::spawn(axum::serve(listener, router(metrics.clone(), shipped())).into_future());
 
     let silent = TcpStream::connect(address).await.unwrap();
     let body = serde_json::to_vec(&review("DetectionRule", &rule("true &&"), &Value::Null)).unwrap();

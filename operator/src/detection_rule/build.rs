@@ -28,7 +28,7 @@ fn meta(rule: &DetectionRule, valid: &Valid) -> RuleMeta {
         uid: valid.uid.as_str().to_owned(),
         name: valid.name.as_str().to_owned(),
         generation: rule.metadata.generation.unwrap_or_default(),
-        severity: spec.severity.into(),
+        severity: spec.severity_in_effect().into(),
         source: spec.source.as_str().to_owned(),
         title: spec.title.clone(),
         description: spec.description.clone(),

@@ -15,6 +15,7 @@ use yagura_telemetry::{Gate, chain};
 use super::status::{Outcome, Pace};
 use super::validate::{Invalid, validate};
 use super::{apply, build, fetch, status};
+use crate::content::Pack;
 use crate::context::Context;
 use crate::signals::{LedgerError, now};
 use crate::status::{StatusError, write};
@@ -55,6 +56,8 @@ impl RuleError {
 struct Entry {
     name: String,
     generation: Option<i64>,
+    /// The pack whose rule is not applied because this one has its name.
+    takes_name: Option<Pack>,
     enabled: bool,
     verdict: Result<Vec<String>, Invalid>,
     status: DetectionRuleStatus,
@@ -98,9 +101,15 @@ fn take(context: &Context, entries: &mut BTreeMap<String, Entry>, guard: &Deseri
         guard.name_any(),
         guard.meta().generation,
     );
+    let takes_name = context
+        .index
+        .read()
+        .shipped
+        .taken_by("DetectionRule", guard.meta());
     let before = entries.remove(&uid);
     let mut next = match before {
-        Some(entry) if entry.generation == generation => {
+        Some(mut entry) if entry.generation == generation => {
+            entry.takes_name = takes_name;
             // Only its status or labels changed, by this operator most often.
             entries.insert(uid, entry);
             return;
@@ -108,6 +117,7 @@ fn take(context: &Context, entries: &mut BTreeMap<String, Entry>, guard: &Deseri
         before => Entry {
             name,
             generation,
+            takes_name,
             enabled: true,
             verdict: Ok(Vec::new()),
             status: before.map(|entry| entry.status).unwrap_or_default(),
@@ -163,6 +173,7 @@ async fn report(context: &Context, uid: &str, entry: &mut Entry) -> Result<(), R
     let outcome = Outcome {
         verdict: entry.verdict.as_deref(),
         enabled: entry.enabled,
+        takes_name: entry.takes_name,
         applied: &applied,
         signals: &signals,
     };

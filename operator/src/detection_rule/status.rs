@@ -9,6 +9,7 @@ use yagura_store::signals::RuleSummary;
 use super::apply::Applied;
 use super::validate::Invalid;
 use crate::conditions::{Answer, Finding, cut};
+use crate::content::{Pack, name_taken};
 
 /// After a change of the rule its status follows at once for this long.
 const PROMPT: i64 = 30_000_000_000;
@@ -25,6 +26,8 @@ pub(super) struct Outcome<'a> {
     /// Warnings of the compiler, or why it does not run.
     pub(super) verdict: Result<&'a [String], &'a Invalid>,
     pub(super) enabled: bool,
+    /// The pack whose rule is not applied because this one has its name.
+    pub(super) takes_name: Option<Pack>,
     pub(super) applied: &'a Applied,
     pub(super) signals: &'a RuleSummary,
 }
@@ -40,10 +43,13 @@ pub(super) fn compute(
     let nodes = &outcome.applied.nodes;
     let accepted = accepted(outcome.verdict);
     let programmed = programmed(outcome);
+    let findings = [accepted, programmed]
+        .into_iter()
+        .chain(outcome.takes_name.map(name_taken));
     DetectionRuleStatus {
-        conditions: [accepted, programmed]
+        conditions: findings
             .map(|finding| finding.over(&old.conditions, generation, &time(now)))
-            .to_vec(),
+            .collect(),
         nodes: Some(RuleNodes {
             desired: number(nodes.desired),
             active: number(nodes.active),

@@ -1,5 +1,6 @@
 //! The pure steps on rules read from YAML.
 
+use serde_json::json;
 use yagura_crds::source::{Object, read};
 use yagura_crds::{DetectionRule, DetectionRuleStatus};
 use yagura_event::Timestamp;
@@ -10,6 +11,7 @@ use super::apply::{applied, apply};
 use super::build::build;
 use super::status::{Outcome, Pace, compute};
 use super::validate::{Invalid, validate};
+use crate::content::{LABEL, Pack};
 use crate::index::Index;
 use crate::index::nodes::Call;
 
@@ -93,6 +95,7 @@ fn status(
     let outcome = Outcome {
         verdict: verdict.as_ref().map(|valid| &*valid.warnings),
         enabled: rule.spec.enabled,
+        takes_name: index.shipped.taken_by("DetectionRule", &rule.metadata),
         applied: &applied(index, "uid-1"),
         signals: &RuleSummary {
             open: 2,
@@ -156,6 +159,45 @@ fn agents_get_the_rule_without_prose_and_tests() {
 }
 
 #[test]
+fn overrides_apply_are_checked_with_their_places_and_break_no_test_of_the_rule() {
+    let overridden = |overrides: serde_json::Value| {
+        let mut rule = rule(RULE);
+        rule.spec.overrides = serde_json::from_value(overrides).unwrap();
+        rule
+    };
+    // The exception holds for the event of the rule's own test.
+    let good = overridden(json!({
+        "severity": "low",
+        "exceptions": [{"name": "mine", "condition": "process.name == \"sh\"", "reason": "agreed"}],
+        "where": {"target": "host", "nodeSelector": {"matchLabels": {"pool": "batch"}}},
+    }));
+    let served = build(&good, &validate(&good).unwrap()).unwrap();
+    assert_eq!(served.meta.severity, yagura_event::Severity::Low);
+    assert_eq!(served.body.severity, "low");
+    assert_eq!(served.body.exceptions[0].condition, "process.name == \"sh\"");
+    assert_eq!(served.body.r#where.as_ref().unwrap().target, "host");
+    let mut index = index(&[("n1", "web"), ("n3", "batch")]);
+    apply(&mut index, "uid-1", Some(served));
+    assert_eq!(index.policy.nodes_of_rule("uid-1"), ["n3"]);
+
+    let refused = |overrides| validate(&overridden(overrides)).unwrap_err().to_string();
+    let message = refused(json!({"exceptions": [
+        {"name": "a", "condition": "true", "reason": "r"},
+        {"name": "b", "condition": "process.nmae == 1", "reason": "r"},
+    ]}));
+    assert!(
+        message.contains("spec.overrides.exceptions[1].condition:1:1"),
+        "{message}"
+    );
+    let selector = json!({"matchExpressions": [{"key": "k", "operator": "Near"}]});
+    let message = refused(json!({"where": {"nodeSelector": selector}}));
+    assert!(
+        message.starts_with("spec.overrides.where.nodeSelector:"),
+        "{message}"
+    );
+}
+
+#[test]
 fn the_status_follows_the_nodes_and_keeps_its_times() {
     let rule = rule(RULE);
     let mut index = index(&[("n1", "web"), ("n2", "web"), ("n3", "batch")]);
@@ -202,6 +244,22 @@ fn the_status_follows_the_nodes_and_keeps_its_times() {
         third,
         "nothing changed, so nothing is written"
     );
+}
+
+#[test]
+fn a_rule_with_a_shipped_name_says_so_while_it_is_the_users() {
+    let mut index = index(&[("n1", "web")]);
+    index.shipped = [("DetectionRule", "shell".to_owned(), Pack::Workload)]
+        .into_iter()
+        .collect();
+    let mut rule = rule(RULE);
+    let taken = status(&rule, &mut index, &DetectionRuleStatus::default(), 10);
+    let (answer, _, message) = condition(&taken, "NameTaken");
+    assert_eq!(answer, "True");
+    assert!(message.contains("yagura.dev/bundle=workload"), "{message}");
+    rule.metadata.labels = Some([(LABEL.to_owned(), "workload".to_owned())].into());
+    let handed_over = status(&rule, &mut index, &taken, 20);
+    assert!(handed_over.conditions.iter().all(|one| one.type_ != "NameTaken"));
 }
 
 #[test]

@@ -11,6 +11,7 @@ use yagura_engine::posture::Judge;
 use yagura_store::signals::Lifetime;
 
 use super::validate::{Valid, validate};
+use crate::content::{Names, Pack};
 use crate::detection_rule::validate::Invalid;
 use crate::index::policy::RuleMeta;
 use crate::signals::CHECK_KIND;
@@ -20,12 +21,16 @@ use crate::signals::CHECK_KIND;
 pub(super) struct Catalog {
     pub(super) checks: BTreeMap<String, CheckEntry>,
     pub(super) frameworks: BTreeMap<String, FrameworkEntry>,
+    /// Names that the shipped content takes.
+    pub(super) shipped: Names,
 }
 
 /// A check, and whether it can be evaluated.
 #[derive(Debug)]
 pub(super) struct CheckEntry {
     pub(super) edit: Edit,
+    /// The pack whose check is not applied because this one has its name.
+    pub(super) takes_name: Option<Pack>,
     pub(super) verdict: Result<Valid, Invalid>,
     /// For its signals; unset for an object that cannot be read.
     pub(super) meta: Option<Arc<RuleMeta>>,
@@ -37,6 +42,8 @@ pub(super) struct CheckEntry {
 #[derive(Debug)]
 pub(super) struct FrameworkEntry {
     pub(super) edit: Edit,
+    /// The pack whose framework is not applied because this one has its name.
+    pub(super) takes_name: Option<Pack>,
     /// Unset, with the reason, for an object that cannot be read.
     pub(super) spec: Result<yagura_crds::PostureFrameworkSpec, String>,
     pub(super) status: yagura_crds::PostureFrameworkStatus,
@@ -71,12 +78,15 @@ impl Catalog {
     pub(super) fn apply_check(&mut self, guard: &DeserializeGuard<PostureCheck>) -> bool {
         let edit = Edit::of(guard);
         let name = guard.name_any();
-        if self.checks.get(&name).is_some_and(|entry| entry.edit == edit) {
+        let takes_name = self.shipped.taken_by("PostureCheck", guard.meta());
+        if let Some(entry) = self.checks.get_mut(&name).filter(|entry| entry.edit == edit) {
+            entry.takes_name = takes_name;
             return false;
         }
         let entry = match &guard.0 {
             Ok(check) => CheckEntry {
                 edit,
+                takes_name,
                 verdict: validate(check),
                 meta: Some(Arc::new(meta(check))),
                 resource: Some(check.spec.resource),
@@ -84,6 +94,7 @@ impl Catalog {
             },
             Err(error) => CheckEntry {
                 edit,
+                takes_name,
                 verdict: Err(Invalid::Object(format!(
                     "the object cannot be read: {}",
                     error.error
@@ -101,15 +112,22 @@ impl Catalog {
     pub(super) fn apply_framework(&mut self, guard: DeserializeGuard<PostureFramework>) -> bool {
         let edit = Edit::of(&guard);
         let name = guard.name_any();
-        if self.frameworks.get(&name).is_some_and(|entry| entry.edit == edit) {
+        let takes_name = self.shipped.taken_by("PostureFramework", guard.meta());
+        if let Some(entry) = self.frameworks.get_mut(&name).filter(|entry| entry.edit == edit) {
+            entry.takes_name = takes_name;
             return false;
         }
         let (spec, status) = match guard.0 {
             Ok(framework) => (Ok(framework.spec), framework.status.unwrap_or_default()),
             Err(error) => (Err(error.error), yagura_crds::PostureFrameworkStatus::default()),
         };
-        self.frameworks
-            .insert(name, FrameworkEntry { edit, spec, status });
+        let entry = FrameworkEntry {
+            edit,
+            takes_name,
+            spec,
+            status,
+        };
+        self.frameworks.insert(name, entry);
         true
     }
 
@@ -198,7 +216,7 @@ fn meta(check: &PostureCheck) -> RuleMeta {
         uid: check.uid().unwrap_or_default(),
         name: check.name_any(),
         generation: check.metadata.generation.unwrap_or_default(),
-        severity: spec.severity.into(),
+        severity: spec.severity_in_effect().into(),
         source: "posture".to_owned(),
         title: spec.title.clone(),
         description: spec.description.clone(),

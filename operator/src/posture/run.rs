@@ -113,6 +113,7 @@ pub async fn run(context: Context, mut pods: mpsc::Receiver<PodEvent>) {
     let mut tick = interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut state = State::new(open_signals(&context).await);
+    state.work.catalog.shipped = context.index.read().shipped.clone();
     loop {
         let evaluation = state.due;
         tokio::select! {

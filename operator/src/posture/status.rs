@@ -12,6 +12,7 @@ use yagura_event::{Severity, Timestamp};
 use super::catalog::{Catalog, CheckEntry, FrameworkEntry, is_manual};
 use super::findings::CheckFindings;
 use crate::conditions::{Answer, Finding};
+use crate::content::name_taken;
 
 /// How old the time of evaluation may become while nothing else changes.
 const REFRESH: i64 = 600_000_000_000;
@@ -53,8 +54,11 @@ pub(super) fn of_check(
         reason,
         message,
     };
+    let findings = [finding].into_iter().chain(entry.takes_name.map(name_taken));
     PostureCheckStatus {
-        conditions: vec![finding.over(&old.conditions, entry.edit.generation, &time(now))],
+        conditions: findings
+            .map(|finding| finding.over(&old.conditions, entry.edit.generation, &time(now)))
+            .collect(),
         last_changed: if old.results == results {
             old.last_changed.clone()
         } else {
@@ -79,7 +83,10 @@ pub(super) fn of_framework(
             reason,
             message,
         };
-        vec![finding.over(&old.conditions, entry.edit.generation, &time(now))]
+        let findings = [finding].into_iter().chain(entry.takes_name.map(name_taken));
+        findings
+            .map(|finding| finding.over(&old.conditions, entry.edit.generation, &time(now)))
+            .collect()
     };
     let spec = match &entry.spec {
         Ok(spec) => spec,

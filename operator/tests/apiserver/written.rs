@@ -30,7 +30,7 @@ use yagura_telemetry::{Readiness, Registry};
 
 use crate::namespace::{SOON, with_namespace};
 
-fn context(client: &Client, home: &str) -> Context {
+pub(crate) fn context(client: &Client, home: &str) -> Context {
     let args = Args::parse_from(["x", "--namespace", home, "--pod-name", "op"]);
     let today = Zoned::now();
     let leaf = Authority::generate(&today)
