@@ -75,7 +75,7 @@ pub async fn uninstall() -> Result<()> {
         INSTALLATION,
         "--wait",
         "--timeout",
-        "60s",
+        "180s",
     ])
     .await
     .map(drop)

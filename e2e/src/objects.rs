@@ -14,6 +14,9 @@ pub const MANAGER: &str = "yagura-e2e";
 /// Group and version of Yagura's kinds.
 pub const API_VERSION: &str = "yagura.dev/v1alpha1";
 
+/// The label on what ships with Yagura; its value is the pack.
+pub const SHIPPED: &str = "yagura.dev/bundle";
+
 /// Kinds of Yagura with their plural, and whether they live in namespaces.
 const KINDS: &[(&str, &str, bool)] = &[
     ("DetectionRule", "detectionrules", false),

@@ -252,9 +252,10 @@ fn the_operator_may_do_what_it_does_and_no_more() {
         }
     }
     let expected = [
-        "ClusterRole detectionrules []: list watch",
-        "ClusterRole posturechecks []: list watch",
-        "ClusterRole postureframeworks []: list watch",
+        "ClusterRole detectionrules []: list watch create patch delete",
+        "ClusterRole posturechecks []: list watch create patch delete",
+        "ClusterRole postureframeworks []: list watch create patch delete",
+        "ClusterRole events []: create patch",
         "ClusterRole detectionrules/status []: patch",
         "ClusterRole posturechecks/status []: patch",
         "ClusterRole postureframeworks/status []: patch",
@@ -279,6 +280,92 @@ fn the_operator_may_do_what_it_does_and_no_more() {
     assert_eq!(granted, expected.map(str::to_owned).into());
 }
 
+fn is_hook(object: &Value) -> bool {
+    !object["metadata"]["annotations"]["helm.sh/hook"].is_null()
+}
+
+/// What the Job may do that runs while the release is uninstalled.
+fn uninstall_grants(objects: &[Value]) -> BTreeSet<String> {
+    let mut granted = BTreeSet::new();
+    for kind in ["ClusterRole", "Role"] {
+        for rule in list(&find(objects, kind, "yagura-uninstall")["rules"]) {
+            let names: Vec<&str> = list(&rule["resourceNames"]).map(text).collect();
+            let verbs: Vec<&str> = list(&rule["verbs"]).map(text).collect();
+            for resource in list(&rule["resources"]).map(text) {
+                granted.insert(format!("{resource} [{}]: {}", names.join(" "), verbs.join(" ")));
+            }
+        }
+    }
+    granted
+}
+
+#[test]
+fn an_uninstall_may_do_what_it_does_and_only_while_it_runs() {
+    let objects = render(&[]);
+    let hooks: Vec<&Value> = objects.iter().filter(|object| is_hook(object)).collect();
+    assert_eq!(hooks.len(), 6);
+    for hook in hooks {
+        assert_eq!(hook["metadata"]["name"], "yagura-uninstall");
+        let annotations = &hook["metadata"]["annotations"];
+        assert_eq!(annotations["helm.sh/hook"], "pre-delete");
+        let policy = text(&annotations["helm.sh/hook-delete-policy"]);
+        assert!(policy.contains("hook-succeeded"), "{hook}");
+    }
+    let job = find(&objects, "Job", "yagura-uninstall");
+    assert!(job["spec"]["activeDeadlineSeconds"].as_i64() < Some(300));
+    assert_eq!(pod(job)["securityContext"]["runAsNonRoot"], true);
+    shares_nothing_with_its_node(job);
+    let everywhere = [
+        "detectionrules []: list delete",
+        "posturechecks []: list delete",
+        "postureframeworks []: list delete",
+        "nodesensors []: list delete",
+        "deployments/scale [yagura-operator]: patch",
+        "pods []: list",
+        "leases [yagura-operator]: delete",
+    ];
+    assert_eq!(uninstall_grants(&objects), everywhere.map(str::to_owned).into());
+    let arguments: Vec<&str> = list(&only_container(job)["args"]).map(text).collect();
+    assert!(!arguments.iter().any(|argument| argument.starts_with("--purge")));
+
+    let objects = render(&["uninstall.purge=true"]);
+    let mut definitions: Vec<&str> = objects
+        .iter()
+        .filter(|object| object["kind"] == "CustomResourceDefinition")
+        .map(|object| text(&object["metadata"]["name"]))
+        .collect();
+    definitions.sort_unstable();
+    let granted = uninstall_grants(&objects);
+    for more in [
+        format!("customresourcedefinitions [{}]: delete", definitions.join(" ")),
+        "persistentvolumeclaims [yagura-operator]: delete".to_owned(),
+    ] {
+        assert!(granted.contains(&more), "{more}: {granted:?}");
+    }
+    assert_eq!(granted.len(), everywhere.len() + 2);
+    let volume = "operator.store.pvc.existingClaim=mine";
+    let kept = render(&["uninstall.purge=true", volume]);
+    assert!(
+        !uninstall_grants(&kept)
+            .iter()
+            .any(|grant| grant.starts_with("persistentvolumeclaims"))
+    );
+}
+
+#[test]
+fn packs_of_content_are_told_to_the_operator() {
+    let packs = |settings: &[&str]| {
+        let objects = render(settings);
+        option(find(&objects, "Deployment", "yagura-operator"), "content-packs").to_owned()
+    };
+    assert_eq!(packs(&[]), "posture,workload");
+    assert_eq!(packs(&["content.packs.posture=false"]), "workload");
+    assert_eq!(
+        packs(&["content.packs.posture=false", "content.packs.workload=false"]),
+        "none"
+    );
+}
+
 #[test]
 fn nobody_else_is_given_anything() {
     let objects = render(&[]);
@@ -288,7 +375,11 @@ fn nobody_else_is_given_anything() {
         assert!(!labels.keys().any(aggregated), "{object}");
     }
     let is_binding = |object: &&Value| text(&object["kind"]).ends_with("RoleBinding");
-    assert_eq!(objects.iter().filter(is_binding).count(), 2);
+    let lasting = objects
+        .iter()
+        .filter(is_binding)
+        .filter(|object| !is_hook(object));
+    assert_eq!(lasting.count(), 2);
     let triager = find(&objects, "ClusterRole", "yagura-triager").to_string();
     assert!(!triager.contains("delete") && !triager.contains("status"));
 }

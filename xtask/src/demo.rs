@@ -17,6 +17,9 @@ pub(crate) const NAMESPACE: &str = "yagura-system";
 const VICTIM_NAMESPACE: &str = "shop";
 const VICTIM: &str = "cart";
 
+/// The label on what ships with Yagura.
+const SHIPPED: &str = "yagura.dev/bundle";
+
 /// How long one thing may take to happen in the cluster.
 const PATIENCE: Duration = Duration::from_mins(3);
 
@@ -92,7 +95,7 @@ fn existing(places: &Places, kubeconfig: PathBuf) -> Result<Stage> {
     })
 }
 
-/// Installs the chart and the shipped content, and waits until every node runs the rules.
+/// Installs the chart, whose operator applies the shipped content, and waits until every node runs the rules.
 pub(crate) fn install(places: &Places, stage: &Stage) -> Result<()> {
     let Stage {
         kubectl,
@@ -126,19 +129,17 @@ pub(crate) fn install(places: &Places, stage: &Stage) -> Result<()> {
             .arg(kubeconfig);
         output(&mut helm).map(drop)
     })?;
-    step("apply the shipped rules and posture checks", || {
-        let content = root.join("content").display().to_string();
-        kubectl
-            .run(&[
-                "apply",
-                "--server-side",
-                "--force-conflicts",
-                "-R",
-                "-f",
-                &content,
-            ])
-            .map(drop)
-    })?;
+    step(
+        "wait until the operator applied the shipped rules and checks",
+        || {
+            let frameworks = || kubectl.run(&["get", "postureframeworks", "-l", SHIPPED, "-o", "name"]);
+            // The framework comes last.
+            if wait_until(PATIENCE, || Ok(!frameworks()?.trim().is_empty()))? {
+                return Ok(());
+            }
+            bail!("they are not there after {}", seconds(PATIENCE))
+        },
+    )?;
     step("wait until every node runs the rules", || {
         kubectl
             .run(&[

@@ -71,6 +71,7 @@ async fn an_uninstall_leaves_the_users_objects_and_nothing_that_runs() -> Result
                 nothing_left(&space.client).await
             })
             .await?;
+            nothing_of_the_operator_left(&space.client).await?;
             rule.get(&space).await.context("the rule is gone")?;
             let kept = signals::of(&space.client, &space.name, &rule.name).await?;
             ensure!(kept.len() == 1 && kept[0].name() == signal.name(), "{kept:?}");
@@ -83,6 +84,37 @@ async fn an_uninstall_leaves_the_users_objects_and_nothing_that_runs() -> Result
         components::ready(&space.client, Component::Operator).await?;
         sensors::settled(&space.client).await?;
         rule.programmed(&space).await.map(drop)
+    })
+    .await
+}
+
+#[tokio::test]
+#[ignore = "needs the one-node cluster: cargo xtask test"]
+async fn a_purge_takes_definitions_and_volume_along() -> Result<()> {
+    with_namespace(|space| async move {
+        rule(&space, "purged", &executed_with("purged"))
+            .run(&space)
+            .await?;
+        let values = install::values().await?;
+        install::upgrade(&values, &["uninstall.purge=true"]).await?;
+        install::uninstall().await?;
+        let gone = eventually("definitions and volume are gone", || async {
+            let mut left = names(
+                &space.client,
+                "/apis/apiextensions.k8s.io/v1/customresourcedefinitions",
+            )
+            .await?;
+            left.retain(|name| name.ends_with(".yagura.dev"));
+            let claims = format!("/api/v1/namespaces/{INSTALLATION}/persistentvolumeclaims");
+            left.extend(names(&space.client, &claims).await?);
+            ensure!(left.is_empty(), "{left:?}");
+            nothing_left(&space.client).await
+        })
+        .await;
+        install::install(&values).await?;
+        gone?;
+        components::ready(&space.client, Component::Operator).await?;
+        sensors::settled(&space.client).await.map(drop)
     })
     .await
 }
@@ -156,6 +188,20 @@ async fn nothing_left(client: &Client) -> Result<()> {
         left.retain(|name| name.contains("yagura"));
         ensure!(left.is_empty(), "{plural}: {left:?}");
     }
+    Ok(())
+}
+
+/// What the operator made: shipped content, what it says of nodes, and the Lease.
+async fn nothing_of_the_operator_left(client: &Client) -> Result<()> {
+    for kind in ["DetectionRule", "PostureCheck", "PostureFramework"] {
+        let left = objects::list(client, kind, None, objects::SHIPPED).await?;
+        ensure!(left.is_empty(), "{kind}: {left:?}");
+    }
+    let left = objects::list(client, "NodeSensor", None, "").await?;
+    ensure!(left.is_empty(), "NodeSensor: {left:?}");
+    let leases = format!("/apis/coordination.k8s.io/v1/namespaces/{INSTALLATION}/leases");
+    let left = names(client, &leases).await?;
+    ensure!(left.is_empty(), "leases: {left:?}");
     Ok(())
 }
 

@@ -10,6 +10,7 @@ mod detect_host_process;
 mod detect_shell_in_pod;
 mod follow_rule_changes;
 mod judge_posture;
+mod keep_shipped_content;
 mod keep_user_objects;
 mod refuse_invalid_rules;
 mod refuse_strangers;

@@ -1,9 +1,10 @@
-//! What ships in `content/` is accepted, runs, and finds what it says.
+//! What ships in `content/` is there once the chart is installed, is accepted, runs, and finds what it says.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
+use yagura_e2e::objects::SHIPPED;
 use yagura_e2e::rules::Rule;
 use yagura_e2e::{Space, eventually, objects, signals, with_namespace, workload};
 
@@ -11,9 +12,7 @@ use yagura_e2e::{Space, eventually, objects, signals, with_namespace, workload};
 #[ignore = "needs the one-node cluster: cargo xtask test"]
 async fn shipped_rules_run_on_every_node_and_report_a_shell() -> Result<()> {
     with_namespace(|space| async move {
-        let rules = apply_folder(&space, "detections").await?;
-        ensure!(!rules.is_empty(), "no rule ships");
-        for object in rules {
+        for object in shipped(&space, "DetectionRule", "detections").await? {
             let name = object["metadata"]["name"]
                 .as_str()
                 .context("a rule has no name")?
@@ -42,10 +41,8 @@ async fn shipped_rules_run_on_every_node_and_report_a_shell() -> Result<()> {
 #[ignore = "needs the one-node cluster: cargo xtask test"]
 async fn the_shipped_framework_has_a_score() -> Result<()> {
     with_namespace(|space| async move {
-        let checks = apply_folder(&space, "posture/checks").await?;
-        let frameworks = apply_folder(&space, "posture/frameworks").await?;
-        ensure!(!checks.is_empty() && !frameworks.is_empty(), "no framework ships");
-        for framework in frameworks {
+        shipped(&space, "PostureCheck", "posture/checks").await?;
+        for framework in shipped(&space, "PostureFramework", "posture/frameworks").await? {
             let name = framework["metadata"]["name"]
                 .as_str()
                 .context("a framework has no name")?;
@@ -75,33 +72,39 @@ async fn the_shipped_framework_has_a_score() -> Result<()> {
     .await
 }
 
-/// Applies every file below a folder of `content/`, one object each.
-async fn apply_folder(space: &Space, folder: &str) -> Result<Vec<Value>> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .with_file_name("content")
-        .join(folder);
-    let mut applied = Vec::new();
-    for path in files(&root)? {
-        let text =
-            std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        let object = objects::apply(space, &text)
-            .await
-            .with_context(|| path.display().to_string())?;
-        applied.push(serde_json::to_value(object)?);
-    }
-    Ok(applied)
+/// Waits for every object of a kind that `content/` has, as the operator applied it.
+async fn shipped(space: &Space, kind: &str, folder: &str) -> Result<Vec<Value>> {
+    let mut wanted = names(&content().join(folder))?;
+    wanted.sort();
+    ensure!(!wanted.is_empty(), "no {kind} ships");
+    eventually(&format!("every {kind} of {folder} is applied"), || async {
+        let found = objects::list(&space.client, kind, None, SHIPPED).await?;
+        let mut names: Vec<&str> = found
+            .iter()
+            .filter_map(|object| object["metadata"]["name"].as_str())
+            .collect();
+        names.sort_unstable();
+        ensure!(names == wanted, "{names:?} instead of {wanted:?}");
+        Ok(found)
+    })
+    .await
 }
 
-fn files(folder: &Path) -> Result<Vec<PathBuf>> {
+fn content() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("content")
+}
+
+/// Files are named after their objects.
+fn names(folder: &Path) -> Result<Vec<String>> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).with_context(|| format!("cannot list {}", folder.display()))? {
         let path = entry?.path();
         if path.is_dir() {
-            found.extend(files(&path)?);
+            found.extend(names(&path)?);
         } else if path.extension().is_some_and(|ending| ending == "yaml") {
-            found.push(path);
+            let stem = path.file_stem().context("a file without a name")?;
+            found.push(stem.to_string_lossy().into_owned());
         }
     }
-    found.sort();
     Ok(found)
 }

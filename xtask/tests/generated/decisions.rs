@@ -284,8 +284,25 @@ pub(crate) const DECISIONS: &[Decision] = &[
     Decision {
         number: 18,
         says: "Shipped content is applied by the operator; the user's part of it stays.",
-        proofs: &[],
-        open: Some("content is applied by hand"),
+        proofs: &[
+            proof(
+                "operator/tests/apiserver/content.rs",
+                "the_users_part_of_shipped_content_stays_and_other_edits_are_taken_back_apiserver",
+            ),
+            proof(
+                "operator/tests/apiserver/content.rs",
+                "upgrade_and_downgrade_change_what_ships_and_nothing_else_apiserver",
+            ),
+            proof(
+                "e2e/tests/cluster/keep_shipped_content.rs",
+                "a_shipped_rule_keeps_the_users_part_and_takes_back_other_edits",
+            ),
+            proof(
+                "e2e/tests/cluster/keep_shipped_content.rs",
+                "packs_come_and_go_by_value_and_a_users_name_stays_the_users",
+            ),
+        ],
+        open: None,
     },
     Decision {
         number: 19,
