@@ -261,6 +261,7 @@ fn the_operator_may_do_what_it_does_and_no_more() {
         "ClusterRole postureframeworks/status []: patch",
         "ClusterRole securitysignals []: list watch create patch",
         "ClusterRole nodesensors []: list watch create patch",
+        "ClusterRole securitysignals []: get delete",
         "ClusterRole securitysignals/status []: patch",
         "ClusterRole nodesensors/status []: patch",
         "ClusterRole pods []: list watch",

@@ -1,5 +1,7 @@
 //! What the operator is told when it starts: flags, each also as an environment variable.
 
+mod amount;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -7,6 +9,11 @@ use clap::{Parser, Subcommand};
 use yagura_telemetry::LogFormat;
 
 use crate::content::Packs;
+
+pub use amount::{AmountError, Length, Size};
+
+/// Nanoseconds of a day.
+const DAY: i64 = 86_400_000_000_000;
 
 /// Watches a cluster: serves policy to the node agents, turns what they report and what the
 /// posture checks find into SecuritySignals.
@@ -42,6 +49,23 @@ pub struct Args {
     /// Address of /healthz, /readyz and /metrics (plain HTTP).
     #[arg(long, env = "YAGURA_ADMIN_LISTEN", default_value = "[::]:8080")]
     pub admin_listen: SocketAddr,
+
+    /// Loopback address on which the history of signals is shown; `yagura signals list --history`
+    /// reaches it by port forwarding.
+    #[arg(long, env = "YAGURA_HISTORY_LISTEN", default_value = "127.0.0.1:8081")]
+    pub history_listen: SocketAddr,
+
+    /// How long archived and resolved signals stay in the cluster, as 30d, 12h, 5m or 10s.
+    #[arg(long, env = "YAGURA_RETENTION", default_value_t = Length(30 * DAY))]
+    pub retention: Length,
+
+    /// How long the store keeps signals that left the cluster.
+    #[arg(long, env = "YAGURA_HISTORY_AGE", default_value_t = Length(456 * DAY))]
+    pub history_age: Length,
+
+    /// How large the store may be before it gives up its oldest closed signals, as 1Gi or 512Mi.
+    #[arg(long, env = "YAGURA_HISTORY_BYTES", default_value_t = Size(1 << 30))]
+    pub history_bytes: Size,
 
     /// Audience that agents' ServiceAccount tokens are made for.
     #[arg(long, env = "YAGURA_AUDIENCE", default_value = "yagura-operator")]

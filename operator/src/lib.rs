@@ -45,7 +45,7 @@ use context::Context;
 use index::{Index, SharedIndex};
 use metrics::Metrics;
 use serve::AgentServer;
-use signals::Ledger;
+use signals::{History, Ledger};
 use supervise::{Supervisor, TaskError};
 
 /// Owner of the fields that the operator applies.
@@ -75,6 +75,9 @@ pub enum RunError {
     /// The store cannot be filled.
     #[error("cannot fill the empty store from the cluster's signals")]
     Seed(#[from] signals::SeedError),
+    /// The history cannot be shown.
+    #[error(transparent)]
+    History(#[from] signals::HistoryError),
     /// Signals of the process cannot be received.
     #[error("cannot listen for termination")]
     Terminate(#[source] std::io::Error),
@@ -130,6 +133,9 @@ pub async fn run(args: Args) -> Result<(), RunError> {
     controllers::start(&mut tasks, &context, shipped);
     let agents = AgentServer::bind(context.clone()).await?;
     tasks.spawn("signal-writer", signals::write(context.clone()));
+    let history = History::bind(context.args.history_listen, context.signals.clone()).await?;
+    tasks.spawn("history", history.serve(context.stop.clone()));
+    tasks.spawn("signal-retention", signals::retain(context.clone()));
     tasks.spawn("signal-triage", signals::watch_triage(context.clone()));
     tasks.spawn("agents", agents.serve());
     info!(namespace = context.args.namespace, epoch, "the operator runs");

@@ -31,6 +31,16 @@ pub struct Metrics {
     pub opened_signals: Counter,
     /// Writes of signals by what the API server made of them.
     pub signal_writes: CounterFamily,
+    /// Signals that the API server refuses.
+    pub refused_signals: Gauge,
+    /// Signals taken out of the cluster after their retention.
+    pub left_signals: Counter,
+    /// Signals removed from the store, by cause.
+    pub removed_history: CounterFamily,
+    /// Signals in the store that left the cluster.
+    pub history_signals: Gauge,
+    /// Bytes that the store's contents take.
+    pub store_bytes: Gauge,
     /// Signals that wait to be written.
     pub waiting_writes: Gauge,
     /// From the record's arrival to the first write of its signal.
@@ -129,6 +139,32 @@ impl Metrics {
                 "yagura_operator_signal_writes_total",
                 "Writes of SecuritySignals by result.",
                 ["result"],
+            ),
+            refused_signals: gauge(
+                registry,
+                "yagura_operator_refused_signals",
+                "Signals that the API server refuses; the store alone has them, and they are tried again.",
+            ),
+            left_signals: counter(
+                registry,
+                "yagura_operator_left_signals_total",
+                "Archived and resolved signals taken out of the cluster after their retention.",
+            ),
+            removed_history: counters(
+                registry,
+                "yagura_operator_removed_history_total",
+                "Signals removed from the store, by cause: age or size.",
+                ["cause"],
+            ),
+            history_signals: gauge(
+                registry,
+                "yagura_operator_history_signals",
+                "Signals that left the cluster and are in the store.",
+            ),
+            store_bytes: gauge(
+                registry,
+                "yagura_operator_store_bytes",
+                "Bytes that the contents of the signal store take.",
             ),
             waiting_writes: gauge(
                 registry,

@@ -5,12 +5,14 @@
 
 mod annotations;
 mod detail;
+mod history;
 mod key;
 mod object;
 mod own;
 mod place;
 mod posture;
 mod resources;
+mod retention;
 mod seed;
 mod text;
 mod triage;
@@ -26,9 +28,11 @@ use yagura_store::signals::{Applied, Incoming, Observed, RuleSummary, SignalStor
 
 use crate::metrics::Metrics;
 
+pub use history::{History, HistoryError};
 pub use own::{OWN_KIND, OwnFinding, OwnRule};
 pub use place::{Placement, Refused, place};
 pub use posture::{CHECK_KIND, PostureChange, Scope};
+pub use retention::run as retain;
 pub use seed::{SeedError, seed};
 pub use triage::watch as watch_triage;
 pub use writer::run as write;

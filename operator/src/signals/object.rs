@@ -45,6 +45,16 @@ pub(super) struct UnreadableDetail {
 
 /// The object of a signal.
 pub(super) fn object(signal: &Stored) -> Result<Object, UnreadableDetail> {
+    shrunk(signal, MAX_OBJECT)
+}
+
+/// The object of a signal with everything given up that it can do without.
+pub(super) fn smallest(signal: &Stored) -> Result<Object, UnreadableDetail> {
+    shrunk(signal, 0)
+}
+
+/// The object, with as much given up as it takes to fit.
+fn shrunk(signal: &Stored, fits: usize) -> Result<Object, UnreadableDetail> {
     let unreadable = |source| UnreadableDetail {
         name: signal.name.clone(),
         source,
@@ -58,7 +68,7 @@ pub(super) fn object(signal: &Stored) -> Result<Object, UnreadableDetail> {
     let identity = identity(signal, &detail);
     let taken = size(&identity) + ADDED;
     let mut steps = SHRINK.iter();
-    while taken + size(&status) > MAX_OBJECT {
+    while taken + size(&status) > fits {
         let Some(step) = steps.next() else { break };
         step(&mut status);
         mark(&mut status, CUT_MARK);

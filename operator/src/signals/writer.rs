@@ -1,6 +1,6 @@
 //! The outbox's worker: the only one that writes signals to the API server.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use kube::api::{ApiResource, DynamicObject, Patch, PatchParams};
@@ -55,6 +55,10 @@ struct Writer {
     ledger: Ledger,
     resource: ApiResource,
     failures: HashMap<i64, u32>,
+    /// Signals that are written as small as they can be, since they were refused once.
+    cut: HashSet<i64>,
+    /// Those that were refused even so: the store alone has their newest state.
+    refused: HashSet<i64>,
     /// Failures of the API server itself in a row.
     outage: u32,
 }
@@ -65,6 +69,8 @@ impl Writer {
             ledger: context.signals.clone(),
             resource: SecuritySignal::api_resource(),
             failures: HashMap::new(),
+            cut: HashSet::new(),
+            refused: HashSet::new(),
             outage: 0,
             context,
         }
@@ -89,7 +95,12 @@ impl Writer {
     }
 
     async fn write(&self, pending: &Pending) -> Written {
-        let object = match object::object(&pending.signal) {
+        let made = if self.cut.contains(&pending.signal.id) {
+            object::smallest(&pending.signal)
+        } else {
+            object::object(&pending.signal)
+        };
+        let object = match made {
             Ok(object) => object,
             Err(error) => return Written::Invalid(Box::new(kube::Error::Service(error.into()))),
         };
@@ -120,6 +131,7 @@ impl Writer {
         let result = match written {
             Written::Done => {
                 self.failures.remove(&signal.id);
+                self.refused.remove(&signal.id);
                 self.outage = 0;
                 if pending.opening {
                     let waited = now().since(pending.due);
@@ -134,6 +146,8 @@ impl Writer {
             Written::Deleted => {
                 debug!(signal = name, "deleted by somebody, which counts as triage");
                 self.failures.remove(&signal.id);
+                self.cut.remove(&signal.id);
+                self.refused.remove(&signal.id);
                 self.ledger
                     .deleted(signal.namespace.clone(), signal.name.clone())
                     .await?;
@@ -144,7 +158,13 @@ impl Writer {
                 self.ledger.relocate(signal.id).await?;
                 "relocated"
             }
+            Written::Invalid(error) if self.cut.insert(signal.id) => {
+                warn!(signal = name, error = %chain(&error), "the API server refuses the signal; it is cut and tried once more");
+                self.ledger.postpone(signal.id, Duration::ZERO).await?;
+                "cut"
+            }
             Written::NamespaceRefuses(error) | Written::Invalid(error) => {
+                self.refused.insert(signal.id);
                 error!(signal = name, error = %chain(&error), "the API server refuses the signal; it stays in the store");
                 self.ledger.postpone(signal.id, INVALID_WAIT).await?;
                 "refused"
@@ -160,7 +180,11 @@ impl Writer {
                 "failed"
             }
         };
-        self.context.metrics.signal_writes.inc([result]);
+        let metrics = &self.context.metrics;
+        metrics.signal_writes.inc([result]);
+        metrics
+            .refused_signals
+            .set(i64::try_from(self.refused.len()).unwrap_or(i64::MAX));
         Ok(())
     }
 }
@@ -240,15 +264,4 @@ impl Ledger {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::backoff;
-
-    #[test]
-    fn waits_double_up_to_a_minute() {
-        let waits: Vec<u64> = (1..=8).map(|n| backoff(n).as_secs()).collect();
-        assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60]);
-        assert_eq!(backoff(u32::MAX), Duration::from_mins(1));
-    }
-}
+mod tests;

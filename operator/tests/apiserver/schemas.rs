@@ -158,6 +158,15 @@ async fn rules(client: &Client) {
             json!({"signal": {"groupBy": ["a", "a"]}}),
             "spec.signal.groupBy[1]",
         ),
+        (json!({"signal": {"cooldown": "1d"}}), "spec.signal.cooldown"),
+        (
+            json!({"signal": {"keepOpen": "2h", "maxDuration": "1h30m"}}),
+            "keepOpen must not be longer than maxDuration",
+        ),
+        (
+            json!({"signal": {"keepOpen": "25h"}}),
+            "keepOpen must not be longer than maxDuration",
+        ),
         (json!({"tests": [test, test]}), "spec.tests[1]"),
         (
             json!({"let": [{"name": "a-b", "value": "1"}]}),
@@ -257,6 +266,11 @@ async fn signals(client: &Client) {
     for state in [json!({"state": "done"}), json!({"reason": "bored"})] {
         assert!(patch(json!({"triage": state})).await.is_err());
     }
+    let error = patch(json!({"triage": {"reason": null}}))
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("an archived signal needs a reason"), "{error}");
     let status = json!({"status": {
         "title": "t", "severity": "high", "severityRank": 4, "count": 2, "resource": "Pod/cart",
         "firstSeen": "2026-11-24T12:00:00Z", "lastSeen": "2026-11-24T12:00:00Z",

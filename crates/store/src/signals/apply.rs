@@ -191,12 +191,19 @@ impl SignalStore {
             }
             Some(id) => {
                 let before: u8 =
-                    transaction.query_row("SELECT severity FROM signal WHERE id = ?", [id], |row| row.get(0))?;
+                    transaction
+                        .query_row("SELECT severity FROM signal WHERE id = ?", [id], |row| row.get(0))?;
                 let changed = transaction.execute(
                     "UPDATE signal SET last = ?2, count = ?3, detail = ?4, severity = ?5,
                          revision = revision + 1
                      WHERE id = ?1 AND (count <> ?3 OR detail <> ?4 OR severity <> ?5)",
-                    params![id, found.time.0, signed(found.failing), found.detail, found.severity],
+                    params![
+                        id,
+                        found.time.0,
+                        signed(found.failing),
+                        found.detail,
+                        found.severity
+                    ],
                 )?;
                 if found.severity > before {
                     note(&transaction, id, ChangeKind::Raised, now)?;

@@ -9,7 +9,7 @@ use yagura_event::Timestamp;
 
 use super::delivery::{Delivery, put};
 use super::outbox::{COLUMNS, COLUMNS_END, stored};
-use super::{SignalStore, Stored, StoreError};
+use super::{SignalStore, StoreError, Stored};
 
 /// Changes kept; a consumer that is further behind misses the oldest and is told so.
 const MAX_CHANGES: i64 = 100_000;

@@ -17,7 +17,8 @@ pub(super) const LAPSED: i64 = 4;
 /// Each step leads from the schema of its index to the next.
 const STEPS: [&str; 2] = [FIRST, LIFE];
 
-const FIRST: &str = "
+/// The schema that the first build wrote.
+pub(super) const FIRST: &str = "
 CREATE TABLE spool (
     id TEXT PRIMARY KEY,
     node TEXT NOT NULL,

@@ -2,6 +2,7 @@
 
 mod changes;
 mod exact;
+mod history;
 mod life;
 
 use yagura_event::Timestamp;
@@ -362,4 +363,38 @@ fn a_file_of_a_later_build_or_of_another_kind_is_refused_untouched() {
     )
     .unwrap();
     assert!(SignalStore::open(&other, "a", Limits::default()).is_err());
+}
+
+#[test]
+fn a_file_of_the_first_build_goes_on_as_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    let old = Connection::open(&path).unwrap();
+    old.execute_batch(schema::FIRST).unwrap();
+    for (id, state) in [(1, schema::OPEN), (2, schema::ARCHIVED), (3, schema::DELETED)] {
+        old.execute(
+            "INSERT INTO signal (id, rule, rule_name, key, overflow, name, namespace, anchor_spool,
+                 anchor_sequence, state, opened, first, last, count, restored, incomplete, detail,
+                 revision, writes, written_at)
+             VALUES (?1, 'r', 'r-name', ?2, 0, 'n' || ?1, 'shop', 's', ?1, ?3, 5, 5, 6, 7, 0, 0, x'', 1, 1, 6)",
+            rusqlite::params![id, format!("k{id}").into_bytes(), state],
+        )
+        .unwrap();
+    }
+    old.pragma_update(None, "user_version", 1).unwrap();
+    drop(old);
+
+    let mut store = SignalStore::open(&path, "test", Limits::default()).unwrap();
+    assert_eq!(store.summary("r").unwrap().open, 1);
+    let page = store.history(&HistoryQuery::default(), 10).unwrap();
+    let past: Vec<_> = page.signals.iter().map(|p| (p.state, p.in_cluster)).collect();
+    assert_eq!(past, [(State::Deleted, false), (State::Archived, true)]);
+    assert_eq!(store.written_signals().unwrap().len(), 2);
+    let more = Match {
+        first: Timestamp(6),
+        last: Timestamp(6),
+        ..found("r", "k1", 3)
+    };
+    assert_eq!(apply(&mut store, vec![record(1, more)], 100).opened, 0);
+    assert_eq!(due_at(&store, 1_000)[0].signal.count, 10);
 }

@@ -43,6 +43,7 @@ pub struct RuleSummary {
 }
 
 /// A signal as far as triage changes it.
+#[expect(clippy::struct_excessive_bools, reason = "each is a column of its own")]
 struct Before {
     id: i64,
     state: i64,
@@ -83,9 +84,7 @@ impl SignalStore {
                 )?;
                 Some(ChangeKind::Archived)
             }
-            Triage::Open | Triage::UnderReview if before.state == ARCHIVED => {
-                reopen(&transaction, &before)?
-            }
+            Triage::Open | Triage::UnderReview if before.state == ARCHIVED => reopen(&transaction, &before)?,
             Triage::UnderReview if is_open && !before.acknowledged => Some(ChangeKind::Acknowledged),
             _ => None,
         };
@@ -177,13 +176,19 @@ fn reopen(connection: &Connection, before: &Before) -> Result<Option<ChangeKind>
     let id = before.id;
     if before.resolved {
         // Everything passes: there is nothing to look at until it fails again.
-        connection.execute("UPDATE signal SET state = ?, leaving = 0 WHERE id = ?", [RESOLVED, id])?;
+        connection.execute(
+            "UPDATE signal SET state = ?, leaving = 0 WHERE id = ?",
+            [RESOLVED, id],
+        )?;
         return Ok(None);
     }
     let alone = connection.execute("UPDATE OR IGNORE signal SET state = ? WHERE id = ?", [OPEN, id])?;
     if alone == 0 {
         connection.execute("UPDATE signal SET state = ? WHERE id = ?", [LAPSED, id])?;
     }
-    connection.execute("UPDATE signal SET closed_at = NULL, leaving = 0 WHERE id = ?", [id])?;
+    connection.execute(
+        "UPDATE signal SET closed_at = NULL, leaving = 0 WHERE id = ?",
+        [id],
+    )?;
     Ok(Some(ChangeKind::Reopened))
 }

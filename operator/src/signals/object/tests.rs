@@ -130,8 +130,13 @@ fn stored_from(found: Match) -> Stored {
     }
 }
 
+/// A match as the store takes it.
+pub(in super::super) fn matched() -> Match {
+    placed(&fold("c1", b"-i"), &index("what it does"))
+}
+
 pub(in super::super) fn stored() -> Stored {
-    stored_from(placed(&fold("c1", b"-i"), &index("what it does")))
+    stored_from(matched())
 }
 
 #[test]

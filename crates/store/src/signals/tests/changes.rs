@@ -100,9 +100,13 @@ fn a_result_is_shown_in_the_signals_status() {
         at: Some(at(9)),
         state: Vec::new(),
     };
-    store.put_deliveries(&[delivery(Some(at(10)), None)], at(9)).unwrap();
+    store
+        .put_deliveries(&[delivery(Some(at(10)), None)], at(9))
+        .unwrap();
     assert!(due_at(&store, 1_000).is_empty(), "nothing to show yet");
-    store.put_deliveries(&[delivery(None, Some("delivered"))], at(9)).unwrap();
+    store
+        .put_deliveries(&[delivery(None, Some("delivered"))], at(9))
+        .unwrap();
     let write = due_at(&store, 1_000).remove(0);
     let told = Told {
         route: "pager".into(),
@@ -112,7 +116,9 @@ fn a_result_is_shown_in_the_signals_status() {
     assert_eq!(write.signal.told, [told]);
     assert_eq!(store.next_delivery().unwrap(), None);
 
-    store.put_deliveries(&[delivery(Some(at(20)), Some("failed"))], at(9)).unwrap();
+    store
+        .put_deliveries(&[delivery(Some(at(20)), Some("failed"))], at(9))
+        .unwrap();
     store.forget_route("pager").unwrap();
     assert_eq!(store.next_delivery().unwrap(), None);
     let stranger = Delivery {

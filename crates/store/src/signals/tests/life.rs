@@ -37,10 +37,16 @@ fn a_silent_or_old_signal_takes_no_more_and_the_next_links_to_it() {
     let mut store = store();
     let lifetime = lasting(0, HOUR, 3 * HOUR);
     let times = [0, HOUR, 2 * HOUR, 3 * HOUR, 4 * HOUR + 1, 4 * HOUR + 2];
-    let records = (1..).zip(times).map(|(n, time)| record(n, at_time(time, lifetime)));
+    let records = (1..)
+        .zip(times)
+        .map(|(n, time)| record(n, at_time(time, lifetime)));
     assert_eq!(apply(&mut store, records.collect(), 1).opened, 3);
     assert_eq!(signals(&store), [(3, false), (1, true), (2, true)]);
-    assert_eq!(store.summary("r").unwrap().open, 3, "nobody looked at any of them");
+    assert_eq!(
+        store.summary("r").unwrap().open,
+        3,
+        "nobody looked at any of them"
+    );
 }
 
 #[test]
@@ -80,7 +86,9 @@ fn at_the_limit_an_open_signal_goes_on_rather_than_into_the_overflow() {
     let mut store = SignalStore::in_memory(limits).unwrap();
     let lifetime = lasting(0, 10, 10);
     let records = [0, 100, 200];
-    let records = (1..).zip(records).map(|(n, time)| record(n, at_time(time, lifetime)));
+    let records = (1..)
+        .zip(records)
+        .map(|(n, time)| record(n, at_time(time, lifetime)));
     assert_eq!(apply(&mut store, records.collect(), 1).opened, 1);
     assert_eq!(signals(&store), [(3, false)]);
 }
@@ -105,7 +113,10 @@ fn a_signal_that_takes_no_more_still_fills_its_place_until_somebody_looked() {
     apply(&mut store, records, 1);
     let overflow = |store: &SignalStore| due_at(store, 1).iter().filter(|p| p.signal.overflow).count();
     assert_eq!(overflow(&store), 1);
-    let lapsed = due_at(&store, 1).iter().map(|p| p.signal.clone()).min_by_key(|s| s.id);
+    let lapsed = due_at(&store, 1)
+        .iter()
+        .map(|p| p.signal.clone())
+        .min_by_key(|s| s.id);
     assert_eq!(
         triage_to(&mut store, &lapsed.unwrap().name, Triage::Archived),
         Some(ChangeKind::Archived)
@@ -129,7 +140,11 @@ fn triage_is_kept_as_people_wrote_it() {
     assert_eq!(signal(&store).triage, b"Archived");
     assert_eq!(signal(&store).closed_at, Some(at(50)));
     assert_eq!(triage_to(&mut store, &name, Triage::Deleted), None);
-    assert_eq!(signal(&store).triage, b"Archived", "why it was archived is not forgotten");
+    assert_eq!(
+        signal(&store).triage,
+        b"Archived",
+        "why it was archived is not forgotten"
+    );
     assert_eq!(triage_to(&mut store, "nobody-knows-it", Triage::Archived), None);
 }
 
