@@ -27,7 +27,8 @@ impl Duration {
             let Some((number, after)) = rest.split_once(unit) else {
                 continue;
             };
-            let is_number = (1..=digits).contains(&number.len()) && number.bytes().all(|c| c.is_ascii_digit());
+            let is_number =
+                (1..=digits).contains(&number.len()) && number.bytes().all(|c| c.is_ascii_digit());
             if !is_number {
                 return None;
             }

@@ -4,14 +4,15 @@
 //! protocol where a peer misbehaves. They do not link the operator, the agent or the types of the custom resources,
 //! so that a renamed field fails here. Copy `tests/skeleton.rs` to start a new one.
 //!
-//! `cargo xtask test` runs them against the one-node cluster. To run them by hand, set `KUBECONFIG`, load the images, and
-//! set `YAGURA_HELM` when Helm is not on the path; the first test installs the chart when it is not installed yet.
+//! `cargo xtask test` runs them against the one-node cluster. To run them by hand, set `KUBECONFIG`, load the images,
+//! and set `YAGURA_HELM` and `YAGURA_CTL` when Helm and `yagura` are not on the path; the first test installs the chart when it is not installed yet.
 
 #![forbid(unsafe_code)]
 
 pub mod admission;
 pub mod cluster;
 pub mod components;
+pub mod ctl;
 mod dump;
 pub mod eventually;
 pub mod host;

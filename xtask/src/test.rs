@@ -130,7 +130,11 @@ fn end_to_end(run: &mut Run<'_>) -> Result<()> {
             let mut tests = nextest_command(places, &["--run-ignored", "all", "-E", "package(yagura-e2e)"])?;
             tests
                 .env("KUBECONFIG", cluster::kubeconfig(places))
-                .env("YAGURA_HELM", cluster::helm(places)?);
+                .env("YAGURA_HELM", cluster::helm(places)?)
+                .env(
+                    "YAGURA_CTL",
+                    image::target_folder(places)?.join("debug").join("yagura"),
+                );
             shown_live(&mut tests)
         })?;
         run.step("permissions", permissions::check)?;

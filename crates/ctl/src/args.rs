@@ -1,11 +1,18 @@
 //! What can be asked on the command line.
 
+mod signals;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-/// Checks and tests Yagura's rules, checks and frameworks before they reach a cluster.
+pub use signals::{
+    Archive, Assign, Filter, GetSignal, ListSignals, Reason, Reopen, SignalSeverity, SignalState,
+    SignalsCommand, Target, TriageTarget, WatchSignals,
+};
+
+/// Checks and tests rules before they reach a cluster, and works with the signals that they raise there.
 #[derive(Debug, Parser)]
 #[command(
     name = "yagura",
@@ -16,6 +23,7 @@ Examples:
   yagura lint rules/                  find every mistake in a folder of rules
   yagura test rules/shell.yaml        run the tests that a rule brings along
   yagura fields                       list what conditions can ask about
+  yagura signals list -A              what somebody has to look at
   source <(yagura completion bash)    complete commands in this shell
 
 Exit status: 0 all is well, 1 something was found or failed, 2 wrong usage or
@@ -57,6 +65,18 @@ Examples:
   yagura functions
   yagura functions --output json")]
     Functions(Functions),
+    /// Look at signals in a cluster and say what becomes of them.
+    #[command(after_help = "\
+Examples:
+  yagura signals list -A
+  yagura signals archive shop/shell-in-container-9f2c1e7ab4d05c31 --reason benign
+  kubectl yagura signals list -A      the same, with this program on the PATH
+                                      as kubectl-yagura")]
+    Signals {
+        /// What to do.
+        #[command(subcommand)]
+        command: SignalsCommand,
+    },
     /// Print a script that completes commands in a shell.
     #[command(after_help = "\
 Examples:
@@ -162,6 +182,9 @@ mod tests {
         let mut commands = vec![cli.render_long_help().to_string()];
         for command in cli.get_subcommands_mut() {
             commands.push(command.clone().term_width(80).render_long_help().to_string());
+            for command in command.get_subcommands_mut() {
+                commands.push(command.clone().term_width(80).render_long_help().to_string());
+            }
         }
         for line in commands.iter().flat_map(|help| help.lines()) {
             assert!(line.chars().count() <= 80, "too long: {line}");

@@ -1,6 +1,7 @@
-//! The `yagura` command line: what people run on their own machine before a rule or check reaches a cluster.
+//! The `yagura` command line: what people run before a rule or check reaches a cluster, and what they do with the
+//! signals that come of it.
 //!
-//! It compiles and evaluates with the same crates as operator and agent. It talks to no cluster.
+//! It compiles and evaluates with the same crates as operator and agent. Only `signals` talks to a cluster.
 
 #![forbid(unsafe_code)]
 
@@ -11,6 +12,7 @@ pub mod finding;
 pub mod lint;
 pub mod reference;
 pub mod registry;
+pub mod signals;
 pub mod terminal;
 pub mod test;
 
@@ -34,6 +36,9 @@ pub enum Error {
     /// There is no such source of fields.
     #[error(transparent)]
     Source(registry::UnknownSource),
+    /// What was asked about signals cannot be done.
+    #[error(transparent)]
+    Signals(signals::SignalsError),
     /// The result cannot be written.
     #[error("cannot write the result")]
     Write(#[source] io::Error),
@@ -43,7 +48,11 @@ pub enum Error {
 pub fn run(cli: &Cli, terminal: Terminal, stdin: impl Read, out: &mut impl Write) -> Result<ExitCode, Error> {
     match carry_out(cli, terminal, stdin, out) {
         // Whoever reads has seen enough, as `head` does.
-        Err(Error::Write(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
+        Err(Error::Write(error) | Error::Signals(signals::SignalsError::Write(error)))
+            if error.kind() == io::ErrorKind::BrokenPipe =>
+        {
+            Ok(ExitCode::SUCCESS)
+        }
         other => other,
     }
 }
@@ -74,6 +83,9 @@ fn carry_out(
         }
         Command::Functions(args) => {
             registry::write_functions(args.output, terminal, out).map_err(Error::Write)?;
+        }
+        Command::Signals { command } => {
+            good = signals::run(command, terminal, out).map_err(Error::Signals)?;
         }
         Command::Completion { shell } => {
             let mut script = Vec::new();

@@ -275,3 +275,23 @@ fn a_reader_that_has_seen_enough_is_no_error() {
     let output = child.wait_with_output().unwrap();
     assert_eq!((output.status.code(), output.stderr.len()), (Some(0), 0));
 }
+
+#[test]
+fn without_a_cluster_signals_say_what_is_missing() {
+    let (status, stdout, stderr) = run(&["signals", "list", "--kubeconfig", "not-here"]);
+    assert_eq!((status, stdout.as_str()), (Some(2), ""));
+    assert!(
+        stderr.starts_with("error: cannot find a cluster; give --kubeconfig") && stderr.contains("not-here"),
+        "{stderr}"
+    );
+    let (status, _, stderr) = run(&["signals", "list"]);
+    assert_eq!(status, Some(2));
+    assert!(stderr.contains("or set KUBECONFIG\n  caused by: "), "{stderr}");
+}
+
+#[test]
+fn archiving_without_a_reason_is_wrong_usage() {
+    let (status, _, stderr) = run(&["signals", "archive", "shop/shell-0123456789abcdef"]);
+    assert_eq!(status, Some(2));
+    assert!(stderr.contains("--reason"), "{stderr}");
+}

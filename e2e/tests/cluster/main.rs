@@ -18,3 +18,4 @@ mod run_shipped_content;
 mod skeleton;
 mod survive_hostile_acts;
 mod survive_kills;
+mod triage_signals;

@@ -166,10 +166,24 @@ pub(crate) const DECISIONS: &[Decision] = &[
     Decision {
         number: 9,
         says: "A signal's identity is stored, not derived.",
-        proofs: &[proof(
-            "crates/store/src/signals/tests.rs",
-            "a_match_after_archiving_or_deletion_opens_a_signal_that_links_to_the_old",
-        )],
+        proofs: &[
+            proof(
+                "crates/store/src/signals/tests.rs",
+                "a_match_after_archiving_or_deletion_opens_a_signal_that_links_to_the_old",
+            ),
+            proof(
+                "crates/store/src/signals/tests/life.rs",
+                "each_match_counts_once_in_the_signal_that_the_rule_says",
+            ),
+            proof(
+                "crates/store/src/signals/tests/life.rs",
+                "a_silent_or_old_signal_takes_no_more_and_the_next_links_to_it",
+            ),
+            proof(
+                "e2e/tests/cluster/triage_signals.rs",
+                "an_archived_signal_is_followed_by_another_that_names_it",
+            ),
+        ],
         open: None,
     },
     Decision {
@@ -202,6 +216,22 @@ pub(crate) const DECISIONS: &[Decision] = &[
             proof(
                 "operator/tests/apiserver/written.rs",
                 "a_signal_whose_namespace_is_gone_goes_to_the_operators_apiserver",
+            ),
+            proof(
+                "operator/src/signals/writer/tests.rs",
+                "one_signal_that_is_always_refused_holds_up_no_other",
+            ),
+            proof(
+                "operator/src/signals/writer/tests.rs",
+                "a_signal_that_is_refused_for_its_size_is_cut_once_and_written",
+            ),
+            proof(
+                "e2e/tests/cluster/triage_signals.rs",
+                "a_namespace_that_may_have_no_signals_has_them_in_the_operators",
+            ),
+            proof(
+                "e2e/tests/cluster/triage_signals.rs",
+                "a_namespace_that_ends_has_its_signals_in_the_operators",
             ),
         ],
         open: None,
