@@ -5,7 +5,7 @@ use std::fmt;
 use anyhow::{Context as _, Result, ensure};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Pod;
-use kube::api::{Api, ListParams, Patch, PatchParams};
+use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams};
 use kube::{Client, ResourceExt as _};
 use serde_json::json;
 
@@ -78,6 +78,31 @@ pub async fn kill(client: &Client, component: Component) -> Result<()> {
         ensure!(after > before, "{after} restarts");
         Ok(())
     })
+    .await
+}
+
+/// The same, and its pod goes with it: another one starts at once, however often that happens, where the kubelet would
+/// start the container again later each time.
+pub async fn kill_with_pod(client: &Client, component: Component) -> Result<()> {
+    let pod = ready(client, component).await?;
+    let name = pod.name_any();
+    host::kill_container(&workload::container_id(&pod)?).await?;
+    let api = Api::<Pod>::namespaced(client.clone(), INSTALLATION);
+    let at_once = DeleteParams::default().grace_period(0);
+    api.delete(&name, &at_once)
+        .await
+        .with_context(|| format!("cannot delete {name}"))?;
+    eventually(
+        &format!("another {component} takes the place of {name}"),
+        || async {
+            let pods = pods(client, component).await?;
+            ensure!(
+                pods.iter().any(|pod| pod.name_any() != name && is_ready(pod)),
+                "not yet"
+            );
+            Ok(())
+        },
+    )
     .await
 }
 

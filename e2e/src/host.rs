@@ -16,12 +16,17 @@ pub async fn run(program: &str, arguments: &[&str]) -> Result<()> {
 
 /// Sends SIGKILL to every process of a container.
 pub async fn kill_container(id: &str) -> Result<()> {
+    signal_container(id, "-KILL").await
+}
+
+/// Sends a signal, such as `-STOP`, to every process of a container.
+pub async fn signal_container(id: &str, signal: &str) -> Result<()> {
     let processes = processes_of(id).await?;
     ensure!(
         !processes.is_empty(),
         "container {id} has no process on this machine: the tests must run on the node"
     );
-    let mut arguments = vec!["-KILL"];
+    let mut arguments = vec![signal];
     arguments.extend(processes.iter().map(String::as_str));
     run("/bin/kill", &arguments).await
 }

@@ -29,6 +29,25 @@ pub async fn changed(client: &Client, before: &[String]) -> Result<Vec<String>> 
     .await
 }
 
+/// Waits until no sensor is ready, for this reason.
+pub async fn not_ready(client: &Client, reason: &str) -> Result<()> {
+    eventually(&format!("sensors are not ready: {reason}"), || {
+        are_not_ready(client, reason)
+    })
+    .await
+}
+
+/// Whether no sensor is ready now, for this reason.
+pub async fn are_not_ready(client: &Client, reason: &str) -> Result<()> {
+    let sensors = all(client).await?;
+    ensure!(!sensors.is_empty(), "there is no NodeSensor");
+    for sensor in &sensors {
+        let ready = condition(sensor)?;
+        ensure!(ready["status"] == "False" && ready["reason"] == reason, "{ready}");
+    }
+    Ok(())
+}
+
 /// The active revisions of the sensors, when each is ready and runs the policy that it should.
 async fn revisions(client: &Client) -> Result<Vec<String>> {
     let sensors = all(client).await?;
@@ -37,13 +56,7 @@ async fn revisions(client: &Client) -> Result<Vec<String>> {
 }
 
 fn active_revision(sensor: &Value) -> Result<String> {
-    let ready = sensor["status"]["conditions"]
-        .as_array()
-        .context("no conditions yet")?;
-    let ready = ready
-        .iter()
-        .find(|condition| condition["type"] == "Ready")
-        .context("no condition Ready yet")?;
+    let ready = condition(sensor)?;
     ensure!(ready["status"] == "True", "not ready: {ready}");
     let policy = &sensor["status"]["policy"];
     ensure!(
@@ -51,4 +64,13 @@ fn active_revision(sensor: &Value) -> Result<String> {
         "policy: {policy}"
     );
     Ok(policy["active"].as_str().unwrap_or_default().to_owned())
+}
+
+fn condition(sensor: &Value) -> Result<&Value> {
+    sensor["status"]["conditions"]
+        .as_array()
+        .context("no conditions yet")?
+        .iter()
+        .find(|condition| condition["type"] == "Ready")
+        .context("no condition Ready yet")
 }

@@ -103,7 +103,8 @@ pub struct RunArgs {
     /// How to reach the kernel.
     #[command(flatten)]
     pub kernel: KernelArgs,
-    /// Where to keep the last policy and what is not reported yet.
+    /// Where to keep the last policy, what is not reported yet, and the sign of life that tells the next agent for how
+    /// long nobody watched. An agent without an operator keeps that sign where the folder exists, and nothing else.
     #[arg(long, value_name = "DIR", default_value = "/var/lib/yagura")]
     pub state_dir: PathBuf,
     /// How many MiB of records may wait for the operator.

@@ -8,7 +8,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 use tokio::task::{JoinError, spawn_blocking};
-use yagura_store::spool::{Appended, Batch, NewRecord, Position, Spool, SpoolConfig, SpoolError, Usage};
+use yagura_store::spool::{
+    Appended, Batch, NewRecord, Position, Resume, Spool, SpoolConfig, SpoolError, Usage,
+};
 
 /// Cause of the loss that stands for whatever a damaged spool held.
 const DAMAGED: &str = "spool-damaged";
@@ -80,6 +82,12 @@ impl Journal {
     pub async fn read(&self, after: Position, max_bytes: usize) -> Result<Batch, JournalError> {
         let journal = self.clone();
         Ok(spawn_blocking(move || journal.lock().read(after, max_bytes)).await??)
+    }
+
+    /// Where to go on for a receiver that has nothing of the run `id` from `sequence` on.
+    pub async fn resume(&self, id: String, sequence: u64) -> Result<Option<Resume>, JournalError> {
+        let journal = self.clone();
+        Ok(spawn_blocking(move || journal.lock().resume(&id, sequence)).await??)
     }
 
     /// Forgets what the receiver has.

@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::{self, JoinHandle};
 
 use tokio_util::sync::CancellationToken;
-use yagura_event::{Event, FieldId, Fold, Record, Registry, Severity};
+use yagura_event::{Event, FieldId, Fold, Record, Registry, Severity, Timestamp};
 
 use crate::args::OutputFormat;
 use crate::metrics::Metrics;
@@ -25,6 +25,30 @@ pub enum Line {
     Event(Event),
     /// A rule matched, once or several times.
     Signal(Box<Signal>),
+    /// Events were lost before any rule saw them.
+    Loss(Loss),
+    /// Nobody watched this node before.
+    Gap(Gap),
+}
+
+/// Events that no rule has seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Loss {
+    /// Why.
+    pub cause: &'static str,
+    /// How many.
+    pub events: u64,
+}
+
+/// A time without an agent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gap {
+    /// The last sign of the agent before.
+    pub since: Timestamp,
+    /// The start of this one.
+    pub until: Timestamp,
+    /// What explains it.
+    pub explanation: Option<String>,
 }
 
 /// A fold with what a person wants to know of its rule.
@@ -84,6 +108,8 @@ impl Printer {
                 let kind = match line {
                     Line::Event(_) => "event",
                     Line::Signal(_) => "signal",
+                    Line::Loss(_) => "loss",
+                    Line::Gap(_) => "gap",
                 };
                 self.metrics.lines_dropped.inc([kind]);
             }
@@ -103,6 +129,8 @@ struct Style {
 enum Shown {
     Event(Clean<Record>),
     Signal(Box<Signal>),
+    Loss(Loss),
+    Gap(Gap),
 }
 
 /// Makes lines fit to be shown.
@@ -138,6 +166,8 @@ impl View {
                 Shown::Event(record)
             }
             Line::Signal(signal) => Shown::Signal(signal),
+            Line::Loss(loss) => Shown::Loss(loss),
+            Line::Gap(gap) => Shown::Gap(gap),
         }
     }
 }

@@ -4,6 +4,7 @@
 //! the spool cannot take waits in bounded memory and is tried again; beyond the bound it is shed
 //! and counted, and the count is told as a loss when the spool works again.
 
+mod losses;
 mod writer;
 
 use std::io;
@@ -18,13 +19,16 @@ use yagura_engine::Match;
 use yagura_engine::fold::Folder;
 use yagura_event::{Event, Fold, Timestamp};
 use yagura_proto::convert::fold_to_message;
+use yagura_proto::v1::spool_record::Record;
+use yagura_proto::v1::{Gap, SpoolRecord};
 use yagura_store::spool::NewRecord;
 
 use crate::journal::Journal;
 use crate::metrics::Metrics;
-use crate::output::{Line, Printer, Signal};
+use crate::output::{Line, Loss, Printer, Signal};
 use crate::redact::{Clean, Redactor};
 use crate::rules::Active;
+pub use losses::SensorLosses;
 use writer::Writer;
 
 /// Matches that may wait: half a second of 8,000 a second.
@@ -64,10 +68,19 @@ pub struct Found {
     pub event: Arc<Event>,
 }
 
+/// What is handed in.
+enum Work {
+    Match(Found),
+    /// Events that no rule has seen, by cause.
+    Lost(Vec<(&'static str, u64)>),
+    /// A record that is ready.
+    Record(NewRecord),
+}
+
 /// Where matches are handed in. Cheap to clone; the recorder ends when the last is dropped.
 #[derive(Clone, Debug)]
 pub struct Recorder {
-    matches: SyncSender<Found>,
+    work: SyncSender<Work>,
     lost: Arc<AtomicU64>,
     metrics: Metrics,
 }
@@ -98,7 +111,7 @@ impl Recorder {
             .name("recorder".to_owned())
             .spawn(move || worker.run(&receiver))?;
         let recorder = Self {
-            matches: sender,
+            work: sender,
             lost,
             metrics: metrics.clone(),
         };
@@ -107,13 +120,33 @@ impl Recorder {
 
     /// Hands a match in, or counts that there was no room for it.
     pub fn record(&self, found: Found) {
-        match self.matches.try_send(found) {
+        match self.work.try_send(Work::Match(found)) {
             Ok(()) => {}
             Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
                 self.lost.fetch_add(1, Ordering::Relaxed);
                 self.metrics.shed.inc([QUEUE_FULL]);
             }
         }
+    }
+
+    /// Hands in events that were lost before any rule saw them. False when there is no room now.
+    pub fn lose(&self, losses: Vec<(&'static str, u64)>) -> bool {
+        self.work.try_send(Work::Lost(losses)).is_ok()
+    }
+
+    /// Hands in that nobody watched this node for a while. False when there is no room now.
+    pub fn gap(&self, gap: Gap) -> bool {
+        let record = SpoolRecord {
+            sequence: 0,
+            record: Some(Record::Gap(gap)),
+        };
+        // It never gives way: there is one for each start of the agent.
+        let record = NewRecord {
+            body: record.encode_to_vec(),
+            matches: 0,
+            rank: u8::MAX,
+        };
+        self.work.try_send(Work::Record(record)).is_ok()
     }
 }
 
@@ -135,16 +168,16 @@ struct Worker {
 }
 
 impl Worker {
-    fn run(mut self, matches: &Receiver<Found>) {
+    fn run(mut self, work: &Receiver<Work>) {
         loop {
             let waits = self.folder.groups() > 0
                 || self.writer.as_ref().is_some_and(Writer::has_work)
                 || self.lost.load(Ordering::Relaxed) > 0;
-            match matches.recv_timeout(if waits { FLUSH } else { IDLE }) {
-                Ok(found) => {
-                    self.take(found);
-                    for found in matches.try_iter().take(BATCH - 1) {
-                        self.take(found);
+            match work.recv_timeout(if waits { FLUSH } else { IDLE }) {
+                Ok(first) => {
+                    self.work(first);
+                    for next in work.try_iter().take(BATCH - 1) {
+                        self.work(next);
                     }
                 }
                 Err(RecvTimeoutError::Timeout) => {}
@@ -176,6 +209,27 @@ impl Worker {
     fn now(&self) -> Timestamp {
         let elapsed = self.start.elapsed().as_nanos();
         Timestamp(i64::try_from(elapsed).unwrap_or(i64::MAX))
+    }
+
+    fn work(&mut self, work: Work) {
+        match work {
+            Work::Match(found) => self.take(found),
+            Work::Lost(losses) => {
+                for (cause, events) in losses {
+                    if let Some(writer) = &mut self.writer {
+                        writer.lose(cause, events);
+                    }
+                    if let Some(printer) = &self.printer {
+                        printer.print(Line::Loss(Loss { cause, events }));
+                    }
+                }
+            }
+            Work::Record(record) => {
+                if self.writer.is_some() {
+                    self.records.push(record);
+                }
+            }
+        }
     }
 
     fn take(&mut self, found: Found) {

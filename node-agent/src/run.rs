@@ -32,12 +32,12 @@ use crate::metrics::Metrics;
 use crate::output::Printer;
 use crate::pods::Pods;
 use crate::policy::{Held, snapshot};
-use crate::recorder::Recorder;
+use crate::recorder::{Recorder, SensorLosses};
 use crate::redact::Redactor;
 use crate::rules::{Active, Rules, compile_policy, files};
 use crate::sight::Sight;
-use crate::uplink::Uplink;
 use crate::uplink::credentials::Operator;
+use crate::uplink::{Farewell, Uplink};
 pub use error::RunError;
 pub use redaction::RedactionError;
 
@@ -93,8 +93,8 @@ async fn serve(args: &RunArgs) -> Result<(), RunError> {
     let (recorder, recording) =
         Recorder::start(journal.clone(), printer.clone(), Arc::clone(&redactor), &metrics)
             .map_err(RunError::Thread)?;
-    let events = printer.filter(|_| !args.only_signals);
-    let judge = Judge::new(&rules, recorder, events, &metrics);
+    let events = printer.clone().filter(|_| !args.only_signals);
+    let judge = Judge::new(&rules, recorder.clone(), events, &metrics);
     let names = Arc::new(Names::default());
     let sight = look(&args.kernel, &host, &names, judge, operator.is_some())?;
     if sight.blind().is_empty() {
@@ -118,12 +118,18 @@ async fn serve(args: &RunArgs) -> Result<(), RunError> {
         has_policy,
     ));
     let hang_up = CancellationToken::new();
+    let farewell = Farewell::default();
+    let heartbeat = heartbeat(args, &host);
+    if let Some(heartbeat) = &heartbeat {
+        if let Some(gap) = heartbeat.gap(SystemTime::now()) {
+            watch::gap(&gap, &recorder, printer.as_ref(), &metrics);
+        }
+        tasks.spawn(until(&hang_up, heartbeat.clone().run()));
+    }
+    drop(printer);
     if let (Some(operator), Some(journal)) = (operator, journal.clone()) {
         let root = Arc::new(HostRoot::open(&args.kernel.host_root)?);
         tasks.spawn(until(&hang_up, Arc::clone(&agent).collect_facts(root)));
-        let heartbeat = Heartbeat::new(&args.state_dir);
-        watch::gap(heartbeat.gap(SystemTime::now()), &metrics);
-        tasks.spawn(until(&hang_up, heartbeat.run()));
         tasks.spawn(until(&hang_up, watch::spool(journal.usage(), metrics.clone())));
         let uplink = Uplink {
             operator,
@@ -132,14 +138,30 @@ async fn serve(args: &RunArgs) -> Result<(), RunError> {
             node: Arc::clone(&agent),
             metrics: metrics.clone(),
             held,
+            farewell: farewell.clone(),
         };
         tasks.spawn(uplink.run(hang_up.clone()));
     }
 
-    let ended = watch::end(args.time, &agent, &stop).await;
+    let mut losses = SensorLosses::default();
+    let ended = watch::end(args.time, &agent, &recorder, &mut losses, &stop).await;
+    let reason = match &ended {
+        Ok(()) if stop.is_cancelled() => "Terminated",
+        Ok(()) => "TimeOver",
+        Err(_) => "Failed",
+    };
+    farewell.because(reason);
     // Nothing new comes, what was seen is folded and written, then it is handed over.
     let sensor = agent.sight.take();
-    let (counters, flush) = join(move || sensor.and_then(counted), recording).await;
+    let last = move || {
+        let counters = sensor.and_then(counted);
+        if let Some(counters) = &counters {
+            recorder.lose(losses.news(counters));
+        }
+        drop(recorder);
+        counters
+    };
+    let (counters, flush) = join(last, recording).await;
     if let Some(journal) = journal {
         watch::handed_over(&journal, FAREWELL).await;
     }
@@ -147,12 +169,23 @@ async fn serve(args: &RunArgs) -> Result<(), RunError> {
     stop.cancel();
     tasks.close();
     tasks.wait().await;
+    if let (Some(heartbeat), Ok(())) = (&heartbeat, &ended)
+        && let Err(error) = heartbeat.end(reason)
+    {
+        tracing::warn!(%error, "the next agent cannot know that this one ended in order");
+    }
     let drain = match output {
         Some(output) => join(|| {}, output).await.1,
         None => Ok(()),
     };
     watch::summary(&metrics, counters.flatten().as_ref());
     flush.and(drain).and(ended)
+}
+
+/// The sign of life: an agent of a node always keeps one, one that is alone where there is a folder for it.
+fn heartbeat(args: &RunArgs, host: &Host) -> Option<Heartbeat> {
+    let keeps = args.operator.is_some() || args.state_dir.is_dir();
+    keeps.then(|| Heartbeat::new(&args.state_dir, &host.boot_id.to_string()))
 }
 
 /// Stops something and waits for its thread, off the runtime's own. What stopping gave is there

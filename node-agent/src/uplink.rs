@@ -9,7 +9,7 @@ mod report;
 mod subscribe;
 
 use std::convert::Infallible;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -34,6 +34,9 @@ const MAX_MESSAGE_BYTES: usize = 4 << 20;
 
 /// How long after the end of one stream the other may still tell the reason.
 const REFUSAL_WAIT: Duration = Duration::from_secs(1);
+
+/// How long the operator may take to hear a goodbye.
+const GOODBYE_WAIT: Duration = Duration::from_secs(1);
 
 /// Longest wait for a token or certificate that is not there yet.
 const CREDENTIAL_WAIT: Duration = Duration::from_secs(2);
@@ -111,23 +114,51 @@ pub struct Uplink<N> {
     pub metrics: Metrics,
     /// Rules at hand from the last run.
     pub held: Held,
+    /// Why the agent ends, set before it is stopped; the operator is told.
+    pub farewell: Farewell,
+}
+
+/// Why the agent ends, in one CamelCase word. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct Farewell(Arc<OnceLock<&'static str>>);
+
+impl Farewell {
+    /// Sets the reason; the first one counts.
+    pub fn because(&self, reason: &'static str) {
+        self.0.get_or_init(|| reason);
+    }
+
+    fn reason(&self) -> &'static str {
+        self.0.get().copied().unwrap_or("Stopped")
+    }
 }
 
 impl<N: Node> Uplink<N> {
-    /// Connects, and again whenever the connection ends, until `stop`.
+    /// Connects, and again whenever the connection ends, until `stop`. Then it says goodbye.
     pub async fn run(mut self, stop: CancellationToken) {
         let mut backoff = Backoff::default();
+        let connected = self.metrics.connected.clone();
+        let over = async {
+            stop.cancelled().await;
+            if connected.get() > 0 {
+                tokio::time::sleep(GOODBYE_WAIT).await;
+            }
+        };
+        tokio::pin!(over);
         loop {
             let mut answered = false;
-            let session = self.session(&mut answered);
+            let session = self.session(&mut answered, &stop);
             let error = tokio::select! {
                 result = session => match result {
                     Ok(never) => match never {},
                     Err(error) => error,
                 },
-                () = stop.cancelled() => return,
+                () = &mut over => return,
             };
             self.metrics.connected.set(0);
+            if stop.is_cancelled() {
+                return;
+            }
             if answered {
                 backoff.reset();
             }
@@ -151,7 +182,11 @@ impl<N: Node> Uplink<N> {
         }
     }
 
-    async fn session(&mut self, answered: &mut bool) -> Result<Infallible, SessionError> {
+    async fn session(
+        &mut self,
+        answered: &mut bool,
+        stop: &CancellationToken,
+    ) -> Result<Infallible, SessionError> {
         let client = self.connect().await?;
         let report = report::run(client.clone(), &self.journal, self.node.as_ref(), &self.metrics);
         let subscribe = subscribe::run(
@@ -161,6 +196,10 @@ impl<N: Node> Uplink<N> {
             &self.node,
             &self.metrics,
             answered,
+            async {
+                stop.cancelled().await;
+                self.farewell.reason()
+            },
         );
         tokio::pin!(subscribe);
         tokio::select! {

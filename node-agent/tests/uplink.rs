@@ -24,11 +24,11 @@ use yagura_event::Host;
 use yagura_node_agent::journal::Journal;
 use yagura_node_agent::metrics::Metrics;
 use yagura_node_agent::policy::Held;
-use yagura_node_agent::uplink::Uplink;
 use yagura_node_agent::uplink::credentials::Operator as Address;
+use yagura_node_agent::uplink::{Farewell, Uplink};
 use yagura_proto::v1::spool_record::Record;
 use yagura_proto::v1::{Fold, RuleBody};
-use yagura_store::spool::{NewRecord, SpoolConfig};
+use yagura_store::spool::{NewRecord, Position, SpoolConfig};
 use yagura_telemetry::Registry;
 
 /// Longer than any step takes on a busy machine.
@@ -41,6 +41,7 @@ struct Agent {
     node: Arc<FakeNode>,
     metrics: Metrics,
     stop: CancellationToken,
+    farewell: Farewell,
 }
 
 impl Agent {
@@ -58,6 +59,7 @@ impl Agent {
             node: Arc::new(FakeNode::default()),
             metrics: Metrics::register(&mut Registry::default()),
             stop: CancellationToken::new(),
+            farewell: Farewell::default(),
             folder,
         }
     }
@@ -79,6 +81,7 @@ impl Agent {
             node: Arc::clone(&self.node),
             metrics: self.metrics.clone(),
             held: Held::default(),
+            farewell: self.farewell.clone(),
         };
         tokio::spawn(uplink.run(self.stop.clone()))
     }
@@ -137,6 +140,47 @@ async fn records_are_sent_acknowledged_and_forgotten() {
         }
     };
     timeout(PATIENCE, counted).await.unwrap();
+    agent.stop.cancel();
+    task.await.unwrap();
+}
+
+#[tokio::test]
+async fn an_agent_that_ends_says_goodbye_with_its_reason() {
+    let operator = Operator::start(Behaviour::default()).await;
+    let agent = Agent::new();
+    let task = agent.connect(&operator, &operator.certificate());
+    timeout(PATIENCE, operator.policy_ack()).await.unwrap();
+    agent.farewell.because("TimeOver");
+    agent.farewell.because("Terminated");
+    agent.stop.cancel();
+    timeout(PATIENCE, task).await.unwrap().unwrap();
+    assert_eq!(operator.goodbyes(), ["TimeOver"]);
+}
+
+#[tokio::test]
+async fn what_the_operator_lost_is_sent_again_or_told_as_lost() {
+    let behaviour = Behaviour {
+        missing: Some(2),
+        ..Behaviour::default()
+    };
+    let operator = Operator::start(behaviour).await;
+    let agent = Agent::new();
+    for title in ["1", "2", "3", "4", "5"] {
+        agent.spool(title);
+    }
+    // An operator that was set back to an older state had acknowledged three of them.
+    let batch = agent.journal.read(Position::default(), 1 << 20).await.unwrap();
+    agent.journal.acknowledge(batch.spool, 3).await.unwrap();
+    let task = agent.connect(&operator, &operator.certificate());
+    agent.spool_is_empty().await;
+    let records = operator.records();
+    let Some(Record::Loss(loss)) = &records[0].record else {
+        panic!("{records:?}");
+    };
+    assert_eq!((records[0].sequence, loss.further_records), (2, 1));
+    assert_eq!(loss.cause, "acknowledged-before-restore");
+    let left: Vec<u64> = records[1..].iter().map(|record| record.sequence).collect();
+    assert_eq!(left, [4, 5]);
     agent.stop.cancel();
     task.await.unwrap();
 }

@@ -113,6 +113,22 @@ pub struct Args {
     #[arg(long, env = "YAGURA_CONTENT_PACKS", default_value = "workload,posture")]
     pub content_packs: Packs,
 
+    /// Seconds without a stream after which a node's agent is not ready.
+    #[arg(long, env = "YAGURA_SILENT_AFTER_SECONDS", value_name = "SECONDS", default_value_t = 30,
+          value_parser = clap::value_parser!(u32).range(1..=3600))]
+    pub silent_after_seconds: u32,
+
+    /// Seconds after that until a signal says that the node is silent.
+    #[arg(long, env = "YAGURA_SILENCE_SIGNAL_AFTER_SECONDS", value_name = "SECONDS", default_value_t = 120,
+          value_parser = clap::value_parser!(u32).range(1..=86400))]
+    pub silence_signal_after_seconds: u32,
+
+    /// Seconds without an agent on a node after which a signal says so, unless a restart of the machine or an end in
+    /// order explains them.
+    #[arg(long, env = "YAGURA_GAP_SIGNAL_AFTER_SECONDS", value_name = "SECONDS", default_value_t = 60,
+          value_parser = clap::value_parser!(u32).range(1..=86400))]
+    pub gap_signal_after_seconds: u32,
+
     /// Log lines as text or json.
     #[arg(long, env = "YAGURA_LOG_FORMAT", default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,

@@ -7,6 +7,7 @@ pub mod nodes;
 pub mod pods;
 pub mod policy;
 
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use yagura_proto::v1::RuleFailure;
@@ -36,6 +37,8 @@ pub struct RuleNodes {
     pub desired: usize,
     /// Nodes that acknowledged a list with this edit of it and did not refuse it.
     pub active: usize,
+    /// Nodes that run an earlier edit, or that run it though they should not any more, until they take over the change.
+    pub outdated: usize,
     /// Nodes that refused it, with the reason, sorted by node.
     pub failed: Vec<(String, RuleFailure)>,
 }
@@ -51,19 +54,26 @@ impl Index {
 
     /// Where a rule runs, by what the agents acknowledged.
     pub fn nodes_of_rule(&self, uid: &str) -> RuleNodes {
-        let mut result = RuleNodes::default();
-        for (name, list) in self.policy.nodes_of_rule(uid) {
-            result.desired += 1;
-            let Some(state) = self.nodes.get(name) else {
-                continue;
-            };
-            // An agent that runs an older list does not run this edit of the rule for certain.
-            if list.revision != state.active_revision {
-                continue;
-            }
+        let desired: HashSet<&str> = self.policy.nodes_of_rule(uid).collect();
+        let current = self.policy.hash_of_rule(uid);
+        let mut result = RuleNodes {
+            desired: desired.len(),
+            ..RuleNodes::default()
+        };
+        // Many nodes, few lists.
+        let mut hashes: HashMap<&str, Option<&str>> = HashMap::new();
+        for (name, state) in self.nodes.iter() {
+            let revision = state.active_revision.as_str();
+            let hash = *hashes
+                .entry(revision)
+                .or_insert_with(|| self.policy.hash_in_list(revision, uid));
+            let Some(hash) = hash else { continue };
+            let is_current = desired.contains(name) && current == Some(hash);
             match state.failures.get(uid) {
-                Some(failure) => result.failed.push((name.to_owned(), failure.clone())),
-                None => result.active += 1,
+                Some(failure) if is_current => result.failed.push((name.to_owned(), failure.clone())),
+                Some(_) => {}
+                None if is_current => result.active += 1,
+                None => result.outdated += 1,
             }
         }
         result.failed.sort_unstable_by(|a, b| a.0.cmp(&b.0));

@@ -17,6 +17,8 @@ pub struct Metrics {
     pub stored_matches: Counter,
     /// Matches that agents say they lost.
     pub lost_matches: Counter,
+    /// Events that agents say they lost before any rule saw them.
+    pub lost_events: Counter,
     /// Batches refused because sequences before them are missing.
     pub sequence_gaps: Counter,
     /// Streams of agents that are open.
@@ -102,6 +104,11 @@ impl Metrics {
                 registry,
                 "yagura_operator_lost_matches_total",
                 "Matches that agents report as lost.",
+            ),
+            lost_events: counter(
+                registry,
+                "yagura_operator_lost_events_total",
+                "Events that agents report as lost before any rule saw them.",
             ),
             sequence_gaps: counter(
                 registry,

@@ -63,12 +63,16 @@ pub struct Ledger {
     due: Arc<Notify>,
     metrics: Metrics,
     home: Arc<str>,
+    had_a_past: bool,
 }
 
 impl Ledger {
     /// A ledger over a store; `home` is the operator's own namespace.
     pub fn new(store: SignalStore, home: &str, metrics: Metrics) -> Self {
+        // One that cannot be read fails at its first use.
+        let had_a_past = store.is_empty().is_ok_and(|empty| !empty);
         Self {
+            had_a_past,
             store: Arc::new(Mutex::new(store)),
             due: Arc::default(),
             metrics,
@@ -79,6 +83,11 @@ impl Ledger {
     /// The operator's own namespace, where signals go that belong to no other.
     pub fn home(&self) -> &str {
         &self.home
+    }
+
+    /// Whether the store held something when this process opened it: then whatever agents sent before should be there.
+    pub fn had_a_past(&self) -> bool {
+        self.had_a_past
     }
 
     /// Makes a batch of a node's spool durable.

@@ -16,6 +16,8 @@ mod identity;
 mod leader;
 #[path = "apiserver/namespace.rs"]
 mod namespace;
+#[path = "apiserver/outage.rs"]
+mod outage;
 #[path = "apiserver/schemas.rs"]
 mod schemas;
 #[path = "apiserver/written.rs"]

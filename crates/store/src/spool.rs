@@ -11,6 +11,7 @@
 //! identity until it is acknowledged.
 
 mod overflow;
+mod resume;
 mod schema;
 
 use std::path::{Path, PathBuf};
@@ -18,6 +19,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 
 pub use overflow::Appended;
+pub use resume::Resume;
 
 /// Bits of a row's key that hold the sequence; the rest holds the run's number.
 const SEQUENCE_BITS: u32 = 40;

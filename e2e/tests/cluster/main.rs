@@ -18,4 +18,5 @@ mod run_shipped_content;
 mod skeleton;
 mod survive_hostile_acts;
 mod survive_kills;
+mod tell_silence;
 mod triage_signals;

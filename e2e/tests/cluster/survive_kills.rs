@@ -1,6 +1,7 @@
 //! Nothing is lost and nothing is counted twice when the operator or an agent is killed.
 
 use anyhow::{Context as _, Result, ensure};
+use k8s_openapi::api::core::v1::Pod;
 use serde_json::json;
 use yagura_e2e::components::{self, Component};
 use yagura_e2e::rules::{executed_with, rule};
@@ -77,6 +78,75 @@ async fn counts_are_exact_when_an_agent_is_killed_with_matches_in_its_spool() ->
         signals::counted(&space, &rule, 201).await.map(drop)
     })
     .await
+}
+
+/// How often something is killed in a run of the test below. A long run sets the variable, such as to 1000.
+const KILLS: &str = "YAGURA_E2E_KILLS";
+const FEW_KILLS: u32 = 6;
+
+/// Acts between two kills.
+const BURST: u32 = 60;
+
+#[tokio::test]
+#[ignore = "needs the one-node cluster: cargo xtask test"]
+async fn counts_are_exact_over_random_kills_of_operator_and_agent() -> Result<()> {
+    let kills = match std::env::var(KILLS) {
+        Ok(text) => text.parse().with_context(|| format!("{KILLS} is no number"))?,
+        Err(_) => FEW_KILLS,
+    };
+    with_namespace(|space| async move {
+        let rule = rule(&space, "hunted", &executed_with("hunted"));
+        rule.run(&space).await?;
+        let pod = workload::sleeper(&space, "app").await?;
+        let mut acts = 0;
+        for kill in 1..=kills {
+            let agent = components::ready(&space.client, Component::Agent).await?;
+            let before = spooled(&space, &agent).await?;
+            let script = format!("for i in $(seq {BURST}); do /bin/true hunted; sleep 0.01; done");
+            let burst = workload::shell(&space, &pod, &script);
+            let seed: u32 = rand::random();
+            let outcome = if seed % 2 == 0 {
+                // The operator dies in the middle of it.
+                let hunt = components::kill_with_pod(&space.client, Component::Operator);
+                tokio::try_join!(burst, hunt).map(drop)
+            } else {
+                burst.await.map(drop)
+            };
+            outcome.with_context(|| format!("kill {kill} of {kills}"))?;
+            acts += u64::from(BURST);
+            // What an agent did not see before it died nobody counts, so it dies with everything in its spool.
+            in_spool(&space, &agent, before).await?;
+            if seed % 4 != 0 {
+                components::kill_with_pod(&space.client, Component::Agent).await?;
+                components::ready(&space.client, Component::Operator).await?;
+                sensors::settled(&space.client).await?;
+            }
+        }
+        signals::counted(&space, &rule, acts).await.map(drop)
+    })
+    .await
+}
+
+async fn spooled(space: &Space, agent: &Pod) -> Result<f64> {
+    Ok(metrics::scrape(&space.client, agent).await?.sum(SPOOLED, &[]))
+}
+
+/// Waits until a burst is in the spool and nothing follows.
+async fn in_spool(space: &Space, agent: &Pod, before: f64) -> Result<()> {
+    let least = before + f64::from(BURST);
+    let mut last = before;
+    loop {
+        let now = eventually("the burst is in the spool", || async {
+            let now = spooled(space, agent).await?;
+            ensure!(now >= least, "{} of {BURST}", now - before);
+            Ok(now)
+        })
+        .await?;
+        if now <= last {
+            return Ok(());
+        }
+        last = now;
+    }
 }
 
 async fn reached(space: &Space, rule: &yagura_e2e::rules::Rule, count: u64) -> Result<()> {

@@ -78,6 +78,22 @@ impl CounterSnapshot {
             + self.foreign
     }
 
+    /// The same by cause, as losses name it.
+    pub fn lost_by_cause(&self) -> [(&'static str, u64); 6] {
+        let sum = |of: fn(&KindCounts) -> u64| self.kinds.iter().map(of).sum::<u64>();
+        [
+            ("sensor-missed", sum(|counts| counts.missed)),
+            ("sensor-oversized", sum(|counts| counts.oversized)),
+            ("sensor-ring-full", sum(|counts| counts.ring_full)),
+            ("sensor-scratch-busy", sum(|counts| counts.scratch_busy)),
+            ("sensor-throttled", sum(|counts| counts.throttled)),
+            (
+                "sensor-undecodable",
+                sum(|counts| counts.undecodable) + self.foreign,
+            ),
+        ]
+    }
+
     /// Records that no counter explains: 0 at rest.
     pub fn unexplained(&self) -> u64 {
         let of_kind = |counts: &KindCounts| {
@@ -219,6 +235,8 @@ mod tests {
         };
         assert_eq!(snapshot.differences(), [] as [String; 0]);
         assert_eq!(snapshot.kinds[0].lost(), 4);
+        let by_cause: u64 = snapshot.lost_by_cause().iter().map(|(_, lost)| lost).sum();
+        assert_eq!((by_cause, snapshot.lost()), (5, 5));
         snapshot.kinds[0].received = 7;
         assert_eq!(
             snapshot.differences(),

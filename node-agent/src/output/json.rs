@@ -12,6 +12,13 @@ pub(super) fn line(line: &Shown, out: &mut impl Write) -> io::Result<()> {
     let object = match line {
         Shown::Signal(signal) => of_signal(signal),
         Shown::Event(event) => of_event(event.get()),
+        Shown::Loss(loss) => json!({"type": "loss", "cause": loss.cause, "events": loss.events}),
+        Shown::Gap(gap) => json!({
+            "type": "gap",
+            "since": time(gap.since),
+            "until": time(gap.until),
+            "explanation": gap.explanation,
+        }),
     };
     serde_json::to_writer(&mut *out, &object)?;
     out.write_all(b"\n")

@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use rustix::termios::tcgetwinsize;
 use yagura_event::{Record, Severity, Text, Timestamp, Tree};
 
-use super::{Shown, Signal};
+use super::{Gap, Shown, Signal};
 
 /// Columns of a line where the output is no terminal, and of the narrowest one.
 pub(super) const WIDTH: usize = 80;
@@ -32,6 +32,14 @@ pub(super) fn line(line: &Shown, colour: bool, width: usize, out: &mut impl Writ
     let (paint, text) = match line {
         Shown::Signal(signal) => (paint(signal.severity), of_signal(signal, width)),
         Shown::Event(event) => ("\x1b[2m", of_event(event.get(), width)),
+        Shown::Loss(loss) => {
+            let text = format!(
+                "{} events were lost before any rule saw them: {}",
+                loss.events, loss.cause
+            );
+            ("\x1b[33m", cut(&format!("-------- {text}"), width))
+        }
+        Shown::Gap(gap) => ("\x1b[33m", cut(&of_gap(gap), width)),
     };
     if colour {
         writeln!(out, "{paint}{text}{RESET}")
@@ -51,6 +59,15 @@ fn of_signal(signal: &Signal, width: usize) -> String {
         escape(&fold.title),
     );
     cut(&line, width)
+}
+
+fn of_gap(gap: &Gap) -> String {
+    let seconds = gap.until.since(gap.since).max(0) / 1_000_000_000;
+    let why = match &gap.explanation {
+        Some(explanation) => format!(" ({})", escape(explanation)),
+        None => String::new(),
+    };
+    format!("{} nobody watched for {seconds} s before{why}", clock(gap.until))
 }
 
 /// An execution has no rule: its process and arguments take the space.

@@ -8,7 +8,7 @@ use yagura_event::{
     Timestamp, Tree,
 };
 
-use super::{Line, Signal, View, json, table};
+use super::{Gap, Line, Loss, Signal, View, json, table};
 use crate::args::OutputFormat;
 use crate::metrics::Metrics;
 use crate::redact::{Key, Redactor};
@@ -145,4 +145,35 @@ fn no_line_shows_a_secret() {
     assert!(!json.to_string().contains("hunter2x"), "{json}");
     assert_eq!(json["redacted"], serde_json::json!(["password"]));
     assert_eq!(json["process"]["args"][0], "--password=[redacted:password]");
+}
+
+#[test]
+fn losses_and_gaps_are_lines_of_their_own() {
+    let loss = Line::Loss(Loss {
+        cause: "sensor-ring-full",
+        events: 7,
+    });
+    assert!(printed(&loss).contains("7 events were lost before any rule saw them: sensor-ring-full"));
+    assert_eq!(
+        parsed(&loss),
+        serde_json::json!({"type": "loss", "cause": "sensor-ring-full", "events": 7})
+    );
+    let gap = |explanation: Option<&str>| {
+        Line::Gap(Gap {
+            since: Timestamp(1_700_000_000_000_000_000),
+            until: Timestamp(1_700_000_090_000_000_000),
+            explanation: explanation.map(str::to_owned),
+        })
+    };
+    assert!(
+        printed(&gap(None))
+            .trim_end()
+            .ends_with("nobody watched for 90 s before")
+    );
+    assert!(
+        printed(&gap(Some("Rebooted")))
+            .trim_end()
+            .ends_with("before (Rebooted)")
+    );
+    assert_eq!(parsed(&gap(None))["since"], "2023-11-14T22:13:20.000000000Z");
 }

@@ -59,7 +59,7 @@ impl Writer {
         !self.backlog.is_empty() || !self.losses.is_empty()
     }
 
-    /// Counts matches that never became records, to be told as a loss.
+    /// Counts matches that never became records, or events that no rule has seen, to be told as a loss.
     pub(super) fn lose(&mut self, cause: &str, matches: u64) {
         if matches > 0 {
             *self.losses.entry(cause.to_owned()).or_default() += matches;

@@ -1,22 +1,30 @@
 //! What the agent waits for while its threads work.
 
 use std::io::Write;
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch::Receiver;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
+use yagura_event::Timestamp;
+use yagura_proto::v1;
 use yagura_store::spool::Usage;
 
 use super::RunError;
 use crate::agent::Agent;
 use crate::bpf::CounterSnapshot;
+use crate::heartbeat::Gap;
 use crate::journal::Journal;
 use crate::metrics::Metrics;
+use crate::output::{self, Line, Printer};
+use crate::recorder::{Recorder, SensorLosses};
 
 /// How often the agent looks at itself.
 const LOOK: Duration = Duration::from_secs(1);
+
+/// How often growing losses of the sensor are told: a storm of them is a trickle of records.
+const LOSSES_EVERY: Duration = Duration::from_secs(10);
 
 /// Cancels `stop` at the first SIGTERM or SIGINT.
 pub(super) fn signals(stop: &CancellationToken) -> Result<(), RunError> {
@@ -37,6 +45,8 @@ pub(super) fn signals(stop: &CancellationToken) -> Result<(), RunError> {
 pub(super) async fn end(
     time: Option<Duration>,
     agent: &Agent,
+    recorder: &Recorder,
+    losses: &mut SensorLosses,
     stop: &CancellationToken,
 ) -> Result<(), RunError> {
     let over = async {
@@ -48,12 +58,13 @@ pub(super) async fn end(
     tokio::select! {
         () = over => Ok(()),
         () = stop.cancelled() => Ok(()),
-        error = failure(agent) => Err(error),
+        error = failure(agent, recorder, losses) => Err(error),
     }
 }
 
 /// Watches over the sensor's thread, and over what the operator should hear of at once.
-async fn failure(agent: &Agent) -> RunError {
+async fn failure(agent: &Agent, recorder: &Recorder, losses: &mut SensorLosses) -> RunError {
+    let mut told: Option<Instant> = None;
     let mut ticks = interval(LOOK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut last = (0, 0);
@@ -63,6 +74,13 @@ async fn failure(agent: &Agent) -> RunError {
             return RunError::SensorStopped;
         }
         if let Some(counters) = agent.sight.counters() {
+            let news = losses.news(&counters);
+            let due = told.is_none_or(|told| told.elapsed() >= LOSSES_EVERY);
+            // What finds no room now is told with what is lost until the next time.
+            if due && !news.is_empty() && recorder.lose(news.clone()) {
+                losses.told(&news);
+                told = Some(Instant::now());
+            }
             agent.metrics.sensor.update(counters);
         }
         let now = (agent.metrics.spool_failed.get(), agent.metrics.shed_in_all());
@@ -95,14 +113,36 @@ pub(super) async fn handed_over(journal: &Journal, patience: Duration) {
     }
 }
 
-/// Says for how long nobody watched before this agent, if there was an earlier one.
-pub(super) fn gap(gap: Option<Duration>, metrics: &Metrics) {
-    let Some(gap) = gap else { return };
+/// Tells for how long nobody watched before this agent: the operator, whoever reads the output, and the metrics.
+pub(super) fn gap(gap: &Gap, recorder: &Recorder, printer: Option<&Printer>, metrics: &Metrics) {
     tracing::info!(
-        seconds = gap.as_secs(),
+        seconds = gap.time.as_secs(),
+        explanation = gap.explanation,
         "an earlier agent watched until this long ago"
     );
-    metrics.gap.set(gap.as_secs().try_into().unwrap_or(i64::MAX));
+    metrics.gap.set(gap.time.as_secs().try_into().unwrap_or(i64::MAX));
+    let since = timestamp(gap.since);
+    let until = since.after(i64::try_from(gap.time.as_nanos()).unwrap_or(i64::MAX));
+    let told = recorder.gap(v1::Gap {
+        since: since.0,
+        until: until.0,
+        explanation: gap.explanation.clone().unwrap_or_default(),
+    });
+    if !told {
+        tracing::error!("the gap before this start cannot be told: matches already wait");
+    }
+    if let Some(printer) = printer {
+        printer.print(Line::Gap(output::Gap {
+            since,
+            until,
+            explanation: gap.explanation.clone(),
+        }));
+    }
+}
+
+fn timestamp(time: SystemTime) -> Timestamp {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp(i64::try_from(since.as_nanos()).unwrap_or(i64::MAX))
 }
 
 /// What happened in all.

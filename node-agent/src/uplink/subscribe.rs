@@ -1,6 +1,7 @@
 //! The stream that brings policy and pods.
 
 use std::convert::Infallible;
+use std::pin::pin;
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
@@ -10,7 +11,7 @@ use yagura_event::Host;
 use yagura_proto::PROTOCOL_VERSION;
 use yagura_proto::v1::subscribe_request::Message as Request;
 use yagura_proto::v1::subscribe_response::Message as Response;
-use yagura_proto::v1::{Hello, PolicyAck, RuleFailure, SubscribeRequest};
+use yagura_proto::v1::{Goodbye, Hello, PolicyAck, RuleFailure, SubscribeRequest};
 
 use super::{Client, Node, SessionError};
 use crate::metrics::Metrics;
@@ -23,9 +24,10 @@ pub(super) async fn run<N: Node>(
     node: &Arc<N>,
     metrics: &Metrics,
     answered: &mut bool,
+    farewell: impl Future<Output = &'static str>,
 ) -> Result<Infallible, SessionError> {
-    // The hello and one acknowledgement: the next order is read only after the last was answered.
-    let (requests, outgoing) = mpsc::channel(2);
+    // The hello, one acknowledgement and the goodbye: the next order is read only after the last was answered.
+    let (requests, outgoing) = mpsc::channel(3);
     let send = move |message| {
         requests
             .try_send(SubscribeRequest {
@@ -39,7 +41,21 @@ pub(super) async fn run<N: Node>(
         .await?
         .into_inner();
     metrics.connected.set(1);
-    while let Some(response) = responses.message().await? {
+    let mut farewell = pin!(farewell);
+    let mut leaves = false;
+    loop {
+        let response = tokio::select! {
+            response = responses.message() => response?,
+            reason = &mut farewell, if !leaves => {
+                leaves = true;
+                send(Request::Goodbye(Goodbye { reason: reason.to_owned() }))?;
+                continue;
+            }
+        };
+        // The operator ends the stream once it heard the goodbye.
+        let Some(response) = response else {
+            return Err(SessionError::Ended);
+        };
         *answered = true;
         match response.message {
             Some(Response::Bodies(bodies)) => held.add(bodies)?,
@@ -63,7 +79,6 @@ pub(super) async fn run<N: Node>(
             None => {}
         }
     }
-    Err(SessionError::Ended)
 }
 
 /// Compiling takes its time: not on the thread that answers the operator.

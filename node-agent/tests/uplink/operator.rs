@@ -19,8 +19,8 @@ use yagura_proto::v1::report_request::Message as Report;
 use yagura_proto::v1::subscribe_request::Message as Subscribe;
 use yagura_proto::v1::subscribe_response::Message as Policy;
 use yagura_proto::v1::{
-    Ack, Activate, Hello, PolicyAck, Refusal, ReportRequest, ReportResponse, RuleBodies, RuleBody, RuleList,
-    RuleRef, SpoolRecord, SubscribeRequest, SubscribeResponse, report_response,
+    Ack, Activate, Hello, Missing, PolicyAck, Refusal, ReportRequest, ReportResponse, RuleBodies, RuleBody,
+    RuleList, RuleRef, SpoolRecord, SubscribeRequest, SubscribeResponse, report_response,
 };
 
 /// How the operator behaves.
@@ -36,6 +36,8 @@ pub(crate) struct Behaviour {
     pub(crate) refusal: Option<(&'static str, &'static str)>,
     /// Begins with a message of a later protocol.
     pub(crate) unknown_message_first: bool,
+    /// Says that everything from this sequence on is missing, as often as the agent sends what is after it.
+    pub(crate) missing: Option<u64>,
     /// Accepts no token.
     pub(crate) unauthenticated: bool,
 }
@@ -54,6 +56,7 @@ struct Seen {
     hellos: Mutex<Vec<Hello>>,
     records: Mutex<Vec<SpoolRecord>>,
     acks: Mutex<Vec<PolicyAck>>,
+    goodbyes: Mutex<Vec<String>>,
     acked: Notify,
     streams: AtomicUsize,
 }
@@ -99,6 +102,10 @@ impl Operator {
 
     pub(crate) fn hellos(&self) -> Vec<Hello> {
         self.seen.hellos.lock().unwrap().clone()
+    }
+
+    pub(crate) fn goodbyes(&self) -> Vec<String> {
+        self.seen.goodbyes.lock().unwrap().clone()
     }
 
     pub(crate) fn records(&self) -> Vec<SpoolRecord> {
@@ -165,6 +172,10 @@ impl AgentService for Service {
                         seen.acks.lock().unwrap().push(ack);
                         seen.acked.notify_waiters();
                     }
+                    Some(Subscribe::Goodbye(goodbye)) => {
+                        seen.goodbyes.lock().unwrap().push(goodbye.reason);
+                        return;
+                    }
                     None => {}
                 }
             }
@@ -181,12 +192,27 @@ impl AgentService for Service {
         let (sender, receiver) = mpsc::channel(16);
         let seen = Arc::clone(&self.0);
         let mut requests = request.into_inner();
+        let mut missing = self.0.behaviour.missing;
         tokio::spawn(async move {
             while let Ok(Some(request)) = requests.message().await {
                 let Some(Report::Records(batch)) = request.message else {
                     continue;
                 };
                 let last = batch.records.last().unwrap().sequence;
+                if let Some(missing) = missing
+                    && batch.records[0].sequence > missing
+                {
+                    let missing = Missing {
+                        spool: batch.spool,
+                        sequence: missing,
+                    };
+                    let response = ReportResponse {
+                        message: Some(report_response::Message::Missing(missing)),
+                    };
+                    sender.send(Ok(response)).await.ok();
+                    continue;
+                }
+                missing = None;
                 seen.records.lock().unwrap().extend(batch.records);
                 if deaf {
                     return;

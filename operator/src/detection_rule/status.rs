@@ -41,6 +41,12 @@ pub(super) fn compute(
 ) -> DetectionRuleStatus {
     let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
     let nodes = &outcome.applied.nodes;
+    // Nobody should run it: those that still do are what there is to say.
+    let active = if nodes.desired == 0 {
+        nodes.outdated
+    } else {
+        nodes.active
+    };
     let accepted = accepted(outcome.verdict);
     let programmed = programmed(outcome);
     let findings = [accepted, programmed]
@@ -52,9 +58,9 @@ pub(super) fn compute(
             .collect(),
         nodes: Some(RuleNodes {
             desired: number(nodes.desired),
-            active: number(nodes.active),
+            active: number(active),
             failed: number(nodes.failed.len()),
-            summary: format!("{}/{}", nodes.active, nodes.desired),
+            summary: format!("{active}/{}", nodes.desired),
         }),
         signals: Some(RuleSignals {
             open: u32::try_from(outcome.signals.open).unwrap_or(u32::MAX),
@@ -87,16 +93,20 @@ fn programmed(outcome: &Outcome<'_>) -> Finding {
         (
             Answer::False,
             "NotAccepted",
-            "no node runs it: see the condition Accepted".to_owned(),
+            format!("{}: see the condition Accepted", none_runs(nodes.outdated)),
         )
     } else if !outcome.enabled {
         (
             Answer::False,
             "Disabled",
-            "no node runs it: spec.enabled is false".to_owned(),
+            format!("{}: spec.enabled is false", none_runs(nodes.outdated)),
         )
     } else if nodes.desired == 0 {
-        (Answer::False, "NoNodes", "no node is selected".to_owned())
+        (
+            Answer::False,
+            "NoNodes",
+            format!("{}: no node is selected", none_runs(nodes.outdated)),
+        )
     } else if !nodes.failed.is_empty() {
         (Answer::False, "NodesFailed", failures(nodes))
     } else if nodes.active < nodes.desired {
@@ -114,6 +124,15 @@ fn programmed(outcome: &Outcome<'_>) -> Finding {
         answer,
         reason,
         message,
+    }
+}
+
+/// That nobody runs the rule, as soon as that is so.
+fn none_runs(outdated: usize) -> String {
+    match outdated {
+        0 => "no node runs it".to_owned(),
+        1 => "1 node runs it until it takes over the change".to_owned(),
+        n => format!("{n} nodes run it until they take over the change"),
     }
 }
 

@@ -178,8 +178,7 @@ fn overrides_apply_are_checked_with_their_places_and_break_no_test_of_the_rule()
     assert_eq!(served.body.r#where.as_ref().unwrap().target, "host");
     let mut index = index(&[("n1", "web"), ("n3", "batch")]);
     apply(&mut index, "uid-1", Some(served));
-    let nodes: Vec<&str> = index.policy.nodes_of_rule("uid-1").map(|(node, _)| node).collect();
-    assert_eq!(nodes, ["n3"]);
+    assert_eq!(index.policy.nodes_of_rule("uid-1").collect::<Vec<_>>(), ["n3"]);
 
     let refused = |overrides| validate(&overridden(overrides)).unwrap_err().to_string();
     let message = refused(json!({"exceptions": [

@@ -18,6 +18,17 @@ pub enum Call {
     Report,
 }
 
+/// What an agent said when it ended in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Farewell {
+    /// Uid of its pod.
+    pub pod: String,
+    /// Why it ended, in its own words.
+    pub reason: String,
+    /// When it said so.
+    pub at: Timestamp,
+}
+
 /// What is known of one node's agent.
 #[derive(Clone, Debug, Default)]
 pub struct NodeState {
@@ -35,6 +46,8 @@ pub struct NodeState {
     pub facts: Option<Arc<NodeFacts>>,
     /// When the operator last heard from it.
     pub last_seen: Option<Timestamp>,
+    /// What it said when it ended; none while an agent is connected.
+    pub farewell: Option<Farewell>,
 }
 
 #[derive(Debug, Default)]
@@ -90,6 +103,9 @@ impl Nodes {
         }
         entry.state.last_seen = Some(now);
         entry.state.connected = entry.sessions.contains_key(&Call::Subscribe);
+        if call == Call::Subscribe {
+            entry.state.farewell = None;
+        }
         self.changed(node);
         Session {
             id,
@@ -145,6 +161,17 @@ impl Nodes {
         let state = self.heard(node, now);
         state.facts = Some(Arc::new(facts));
         self.facts.send_modify(|n| *n += 1);
+        self.changed(node);
+    }
+
+    /// The agent in this pod ends in order: its silence from now on has a reason.
+    pub fn goodbye(&mut self, node: &str, pod: &str, reason: String, now: Timestamp) {
+        let state = self.heard(node, now);
+        state.farewell = Some(Farewell {
+            pod: pod.to_owned(),
+            reason,
+            at: now,
+        });
         self.changed(node);
     }
 

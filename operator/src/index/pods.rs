@@ -31,6 +31,10 @@ pub struct PodRecord {
     pub service_account: String,
     /// Whether it may run: not finished, not being deleted.
     pub live: bool,
+    /// Whether it is being deleted and not finished yet.
+    pub terminating: bool,
+    /// Whether all its containers run, those that start it aside.
+    pub running: bool,
     /// Its containers of every kind.
     pub containers: Vec<ContainerRecord>,
 }
@@ -105,6 +109,14 @@ impl Pods {
     /// The pod that a container belongs to.
     pub fn of_container(&self, id: &str) -> Option<&Arc<PodRecord>> {
         self.records.get(self.containers.get(id)?)
+    }
+
+    /// The pods of a node, if there are any.
+    pub fn of_node(&self, node: &str) -> NodePods {
+        self.nodes
+            .get(node)
+            .map(|pods| NodePods::clone(&pods.borrow()))
+            .unwrap_or_default()
     }
 
     /// Every pod, in no order.

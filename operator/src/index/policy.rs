@@ -74,6 +74,10 @@ impl PolicySnapshot {
 /// way from an agent's spool.
 const MAX_RETIRED: usize = 1_000;
 
+/// Lists that are kept by their revision, so that what an agent runs is known also while newer ones are on their way. Far
+/// more than change while an agent that is connected takes one over.
+const MAX_LISTS: usize = 256;
+
 /// Rules, nodes and the list of each node. Pure: time, network and API are elsewhere.
 #[derive(Debug, Default)]
 pub struct Policy {
@@ -83,6 +87,8 @@ pub struct Policy {
     retired: VecDeque<ServedRule>,
     nodes: HashMap<String, PolicyNode>,
     classes: Classes,
+    /// The lists made last, the newest at the end.
+    lists: VecDeque<Arc<PolicySnapshot>>,
 }
 
 /// The lists made since the rules changed last, by the places of their rules among all: a node that joins finds the
@@ -170,19 +176,45 @@ impl Policy {
             .find(|rule| rule.nodes.matches(labels))
     }
 
-    /// The nodes that a served rule should run on, each with its list, in no order.
-    pub fn nodes_of_rule(&self, uid: &str) -> impl Iterator<Item = (&str, Arc<PolicySnapshot>)> {
+    /// The nodes that a served rule should run on, in no order.
+    pub fn nodes_of_rule(&self, uid: &str) -> impl Iterator<Item = &str> {
         self.rules.get(uid).into_iter().flat_map(|rule| {
             self.nodes
                 .iter()
                 .filter(|(_, node)| rule.nodes.matches(&node.labels))
-                .map(|(name, node)| (name.as_str(), Arc::clone(&node.list.borrow())))
+                .map(|(name, _)| name.as_str())
         })
+    }
+
+    /// The hash of a rule as it is served now.
+    pub fn hash_of_rule(&self, uid: &str) -> Option<&str> {
+        Some(&self.rules.get(uid)?.body.hash)
+    }
+
+    /// The hash of a rule in the list with this revision, if that was made lately and has the rule.
+    pub fn hash_in_list(&self, revision: &str, uid: &str) -> Option<&str> {
+        let list = self.lists.iter().rev().find(|list| list.revision == revision)?;
+        let at = list.rules.binary_search_by(|rule| (*rule.uid).cmp(uid)).ok()?;
+        Some(&list.rules[at].hash)
     }
 
     /// The revision that a node should run.
     pub fn revision_of_node(&self, node: &str) -> Option<String> {
         Some(self.nodes.get(node)?.list.borrow().revision.clone())
+    }
+
+    fn keep(&mut self, list: Arc<PolicySnapshot>) {
+        self.lists.retain(|known| known.revision != list.revision);
+        if self.lists.len() == MAX_LISTS {
+            self.lists.pop_front();
+        }
+        self.lists.push_back(list);
+    }
+
+    /// How many lists are kept.
+    #[cfg(test)]
+    pub(super) fn lists_kept(&self) -> usize {
+        self.lists.len()
     }
 
     fn retire(&mut self, rule: ServedRule) {
@@ -229,6 +261,7 @@ impl Policy {
             rules,
         });
         self.classes.insert(class, Arc::clone(&list));
+        self.keep(Arc::clone(&list));
         list
     }
 }

@@ -189,8 +189,46 @@ fn a_rule_is_active_where_the_agent_acknowledged_this_edit_of_it() {
     assert_eq!((nodes.desired, nodes.active), (3, 1));
     assert_eq!(nodes.failed[0].0, "b");
 
+    // A change of another rule does not stop this one.
+    index.policy.apply_rule(rule("s", "true", &[]));
+    assert_eq!(index.nodes_of_rule("r").active, 1);
+
     index.policy.apply_rule(rule("r", "false", &[]));
-    assert_eq!(index.nodes_of_rule("r").active, 0);
+    let nodes = index.nodes_of_rule("r");
+    assert_eq!((nodes.desired, nodes.active, nodes.outdated), (3, 0, 1));
+}
+
+#[test]
+fn a_rule_that_is_taken_away_runs_until_the_agents_acknowledge_that() {
+    let mut index = Index::new(7);
+    for node in ["a", "b"] {
+        index.policy.apply_node(node, BTreeMap::new());
+        index.nodes.open(node, Call::Subscribe, NOW);
+    }
+    index.policy.apply_rule(rule("r", "true", &[]));
+    let ack = |index: &mut Index, node: &str| {
+        let revision = index.policy.revision_of_node(node).unwrap();
+        let failures = Vec::new();
+        index.nodes.ack(node, PolicyAck { revision, failures }, NOW);
+    };
+    ack(&mut index, "a");
+    ack(&mut index, "b");
+    index.policy.delete_rule("r");
+    let outdated = |index: &Index| {
+        let nodes = index.nodes_of_rule("r");
+        assert_eq!((nodes.desired, nodes.active), (0, 0));
+        nodes.outdated
+    };
+    assert_eq!(outdated(&index), 2);
+    ack(&mut index, "a");
+    assert_eq!(outdated(&index), 1);
+    ack(&mut index, "b");
+    assert_eq!(outdated(&index), 0);
+    // Lists are kept in a bounded number.
+    for n in 0..300 {
+        index.policy.apply_rule(rule("s", &n.to_string(), &[]));
+    }
+    assert_eq!(index.policy.lists_kept(), 256);
 }
 
 #[test]

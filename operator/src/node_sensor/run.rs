@@ -8,16 +8,18 @@ use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::Node;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::api::{Patch, PatchParams};
-use kube::core::{DeserializeGuard, PartialObjectMeta};
+use kube::core::DeserializeGuard;
 use kube::{Api, ResourceExt as _};
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 use yagura_crds::{API_VERSION, NodeSensor};
 use yagura_event::Timestamp;
 use yagura_telemetry::{Gate, chain};
 
+use super::excuse::{Agents, Cause, Excuse, NodeFacts, Scene, revision};
 use super::pace::{Written, is_news, refreshes};
 use super::queue::Queue;
-use super::status;
+use super::silence::{Seen, Silence, Standing, Times};
+use super::{status, tell};
 use crate::FIELD_MANAGER;
 use crate::context::Context;
 use crate::signals::now;
@@ -26,6 +28,8 @@ use crate::watch::{Change, changes};
 
 /// How often silence is looked for; it is 30 s long.
 const TICK: Duration = Duration::from_secs(5);
+/// Time for the API server to show that it is there.
+const ANSWER: Duration = Duration::from_secs(3);
 /// Changes of agents that follow each other this closely are one look.
 const DEBOUNCE: Duration = Duration::from_millis(200);
 
@@ -57,16 +61,29 @@ impl SensorError {
 }
 
 /// The nodes of the cluster and what is written of them.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Sensors {
-    /// Uid of each node.
-    nodes: HashMap<String, String>,
+    nodes: HashMap<String, NodeFacts>,
+    /// The agent that had a stream last, by node.
+    spoke: HashMap<String, Spoke>,
+    silence: Silence,
+    /// As of the last look.
+    standings: HashMap<String, Standing>,
     /// Objects that are there.
     written: HashMap<String, Object>,
     /// Nodes to look at: something of them changed, or their object is old.
     queue: Queue,
     /// Nodes whose object could not be written.
     failed: Vec<String>,
+}
+
+/// An agent that had a stream.
+#[derive(Debug)]
+struct Spoke {
+    /// Revision of its pod.
+    revision: String,
+    /// Whether it still has it: then the revision need not be looked up.
+    connected: bool,
 }
 
 #[derive(Debug, Default)]
@@ -77,17 +94,14 @@ struct Object {
 
 /// Runs until the operator ends; `gate` opens when every node is known.
 pub async fn run(context: Context, gate: Gate) {
-    let mut nodes = pin!(changes(Api::<PartialObjectMeta<Node>>::all(
-        context.client.clone()
-    )));
+    let mut nodes = pin!(changes(Api::<Node>::all(context.client.clone())));
     let mut objects = pin!(changes(Api::<DeserializeGuard<NodeSensor>>::all(
         context.client.clone()
     )));
     let mut agents = context.index.read().nodes.changes();
     let mut tick = interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let started = now();
-    let mut sensors = Sensors::default();
+    let mut sensors = Sensors::new(&context);
     let mut listed = false;
     let mut look: Option<Instant> = None;
     // While rules are still being listed, every node seems to want another policy than its object says.
@@ -116,19 +130,42 @@ pub async fn run(context: Context, gate: Gate) {
                 }
             }
             () = gate.others(), if !ready => ready = true,
-            _ = tick.tick() => sensors.touch_old(&context),
+            _ = tick.tick() => {
+                if ready && listed {
+                    sensors.look(&context).await;
+                    sensors.tell(&context).await;
+                }
+                sensors.touch_old();
+            }
             () = std::future::ready(()), if ready && listed && !sensors.queue.is_empty() => {
-                sensors.write_next(&context, started).await;
+                sensors.write_next(&context).await;
             }
         }
     }
 }
 
 impl Sensors {
-    fn node(&mut self, change: Change<PartialObjectMeta<Node>>, context: &Context, gate: &Gate) {
+    fn new(context: &Context) -> Self {
+        let seconds = |seconds: u32| i64::from(seconds) * 1_000_000_000;
+        let times = Times {
+            not_ready: seconds(context.args.silent_after_seconds),
+            signal: seconds(context.args.silence_signal_after_seconds),
+        };
+        Self {
+            nodes: HashMap::new(),
+            spoke: HashMap::new(),
+            written: HashMap::new(),
+            silence: Silence::new(times, now()),
+            standings: HashMap::new(),
+            queue: Queue::default(),
+            failed: Vec::new(),
+        }
+    }
+
+    fn node(&mut self, change: Change<Node>, context: &Context, gate: &Gate) {
         match change {
             Change::Apply(node) => {
-                self.nodes.insert(node.name_any(), node.uid().unwrap_or_default());
+                self.nodes.insert(node.name_any(), NodeFacts::of(&node));
                 context
                     .index
                     .write()
@@ -137,14 +174,99 @@ impl Sensors {
             }
             Change::Delete(gone) => {
                 // A node that came back under its name is another one, and is told before.
-                if self.nodes.get(&gone.name).is_some_and(|uid| *uid == gone.uid) {
+                if self
+                    .nodes
+                    .get(&gone.name)
+                    .is_some_and(|node| node.uid == gone.uid)
+                {
                     self.nodes.remove(&gone.name);
+                    self.spoke.remove(&gone.name);
                     let mut index = context.index.write();
                     index.policy.delete_node(&gone.name);
                     index.nodes.delete(&gone.name);
                 }
             }
             Change::Synced => gate.open(),
+        }
+    }
+
+    /// How every node's agent stands. When one is silent, and only then, the API server is asked whether it is there:
+    /// what excuses a node is known through it.
+    async fn look(&mut self, context: &Context) {
+        let mut seen = self.seen(context);
+        let time = now();
+        self.standings = self.silence.look(&seen, time);
+        if !self.silence.is_about_to_tell(&self.standings) || answers(context).await {
+            return;
+        }
+        for seen in seen.iter_mut().filter(|seen| !seen.connected) {
+            seen.excuse = Some(Excuse::ApiServerAway);
+        }
+        self.standings = self.silence.look(&seen, time);
+    }
+
+    /// What is known of every node that has an agent, or had one.
+    fn seen(&mut self, context: &Context) -> Vec<Seen> {
+        let index = context.index.read();
+        let agents = Agents {
+            namespace: &context.args.namespace,
+            daemon_set: &context.args.agent_daemon_set,
+        };
+        let mut seen = Vec::with_capacity(self.nodes.len());
+        for (name, facts) in &self.nodes {
+            let state = index.nodes.get(name);
+            let connected = state.is_some_and(|state| state.connected);
+            if connected && self.spoke.get(name).is_some_and(|spoke| spoke.connected) {
+                seen.push(Seen {
+                    node: name.clone(),
+                    connected,
+                    last_seen: None,
+                    excuse: None,
+                    cause: Cause::NotConnected,
+                });
+                continue;
+            }
+            let pods = index.pods.of_node(name);
+            let current = agents.current(&pods);
+            if connected {
+                let revision = current.and_then(revision).unwrap_or_default().to_owned();
+                self.spoke.insert(name.clone(), Spoke { revision, connected });
+            } else if let Some(spoke) = self.spoke.get_mut(name) {
+                spoke.connected = false;
+            }
+            if state.is_none() && current.is_none() && !self.written.contains_key(name) {
+                continue;
+            }
+            let scene = Scene {
+                facts,
+                pods: &pods,
+                agents,
+                farewell: state.and_then(|state| state.farewell.as_ref()),
+                spoke: self.spoke.get(name).map(|spoke| spoke.revision.as_str()),
+            };
+            seen.push(Seen {
+                node: name.clone(),
+                connected,
+                last_seen: state.and_then(|state| state.last_seen),
+                excuse: scene.excuse(),
+                cause: scene.cause(),
+            });
+        }
+        seen
+    }
+
+    async fn tell(&mut self, context: &Context) {
+        for saying in self.silence.to_say(&self.standings, now()) {
+            let finding = tell::finding(&saying, self.standings.len(), now());
+            match context.signals.own_state(finding).await {
+                Ok(_) => self.silence.said(saying),
+                // The next look says it.
+                Err(error) => {
+                    context.metrics.controller_errors.inc(["silence_store"]);
+                    tracing::error!(error = %chain(&error), "cannot store that nodes are silent");
+                    return;
+                }
+            }
         }
     }
 
@@ -169,9 +291,9 @@ impl Sensors {
         }
     }
 
-    /// Nodes whose agent is not connected are looked at again and again: silence is a change that nobody reports. And the
-    /// oldest objects are refreshed.
-    fn touch_old(&mut self, context: &Context) {
+    /// Nodes whose agent is not connected are written again and again as far as that is news: silence is a change that
+    /// nobody reports. And the oldest objects are refreshed.
+    fn touch_old(&mut self) {
         for name in std::mem::take(&mut self.failed) {
             self.queue.push(name, false);
         }
@@ -182,26 +304,24 @@ impl Sensors {
         ) {
             self.queue.push(name.to_owned(), true);
         }
-        let index = context.index.read();
-        let connected = |name: &str| index.nodes.get(name).is_some_and(|state| state.connected);
-        let heard = index.nodes.iter().map(|(name, _)| name);
-        for name in heard.chain(self.written.keys().map(String::as_str)) {
-            if !connected(name) {
-                self.queue.push(name.to_owned(), false);
+        for (name, standing) in &self.standings {
+            if *standing != Standing::Connected {
+                self.queue.push(name.clone(), false);
             }
         }
     }
 
     /// Looks at the node that waits longest, and writes what is new of it.
-    async fn write_next(&mut self, context: &Context, started: Timestamp) {
+    async fn write_next(&mut self, context: &Context) {
         let Some((name, refresh)) = self.queue.pop() else {
             return;
         };
         // Without the node there is nothing to own the object, and its deletion is on the way.
-        let Some(uid) = self.nodes.get(&name) else {
+        let Some(node) = self.nodes.get(&name) else {
             return;
         };
-        if let Err(error) = write_one(context, &name, uid, &mut self.written, refresh, started).await {
+        let standing = self.standings.get(&name).copied();
+        if let Err(error) = write_one(context, &name, &node.uid, &mut self.written, refresh, standing).await {
             context.metrics.controller_errors.inc([error.category()]);
             tracing::warn!(node = name, category = error.category(), error = %chain(&error), "NodeSensor not written");
             self.failed.push(name);
@@ -214,13 +334,21 @@ fn timestamp(shown: &Time) -> Timestamp {
     Timestamp(shown.0.as_second().saturating_mul(1_000_000_000))
 }
 
+/// Whether the API server answers at all.
+async fn answers(context: &Context) -> bool {
+    matches!(
+        timeout(ANSWER, context.client.apiserver_version()).await,
+        Ok(Ok(_))
+    )
+}
+
 async fn write_one(
     context: &Context,
     name: &str,
     uid: &str,
     objects: &mut HashMap<String, Object>,
     refresh: bool,
-    started: Timestamp,
+    standing: Option<Standing>,
 ) -> Result<(), SensorError> {
     let time = now();
     if !objects.contains_key(name) {
@@ -236,14 +364,18 @@ async fn write_one(
     let Some(object) = objects.get_mut(name) else {
         return Ok(());
     };
-    let next = status::compute(
-        &context.index.read(),
-        name,
-        &object.written.status,
-        object.generation,
-        started,
-        time,
-    );
+    let next = {
+        let index = context.index.read();
+        // Whether it is connected is known better than at the last look.
+        let connected = index.nodes.get(name).is_some_and(|state| state.connected);
+        let standing = match standing {
+            _ if connected => Standing::Connected,
+            None | Some(Standing::Connected) => Standing::Waiting,
+            Some(standing) => standing,
+        };
+        let old = &object.written.status;
+        status::compute(&index, name, old, object.generation, standing, time)
+    };
     let differs = next != object.written.status;
     if is_news(&object.written, &next) || (refresh && differs) {
         // A rollout changes thousands of them at once; signals must not wait for that.

@@ -10,6 +10,7 @@ use yagura_crds::node_sensor::{Hook, PolicyRevisions, SensorRuleError, SensorRul
 use yagura_event::Timestamp;
 use yagura_proto::v1::AgentStatus;
 
+use super::silence::Standing;
 use crate::conditions::{Answer, Finding, cut};
 use crate::index::Index;
 use crate::index::nodes::NodeState;
@@ -17,27 +18,23 @@ use crate::index::nodes::NodeState;
 /// Type of the condition.
 const READY: &str = "Ready";
 
-/// Silence after which a node's agent is not ready.
-pub(super) const SILENCE: i64 = 30_000_000_000;
-
 /// Most reasons that are shown.
 const MAX_ERRORS: usize = 8;
 /// Most hooks and counters that are shown: far more than an agent has, less than a hostile one sends.
 const MAX_HOOKS: usize = 128;
 const MAX_COUNTERS: usize = 256;
 
-/// The status for a node; `started` is when this operator began to listen, `None` for a node that
-/// it has not heard of yet.
+/// The status for a node whose agent stands like this.
 pub(super) fn compute(
     index: &Index,
     node: &str,
     old: &NodeSensorStatus,
     generation: Option<i64>,
-    started: Timestamp,
+    standing: Standing,
     now: Timestamp,
 ) -> NodeSensorStatus {
     let state = index.nodes.get(node);
-    let conditions = vec![match ready(state, started, now) {
+    let conditions = vec![match ready(state, standing) {
         Some(finding) => finding.over(&old.conditions, generation, &time(now)),
         None => waiting(&old.conditions, generation, now),
     }];
@@ -121,32 +118,30 @@ pub(super) fn compute(
 }
 
 /// Whether the agent is ready; nothing while it is away for too short a time to tell.
-fn ready(state: Option<&NodeState>, started: Timestamp, now: Timestamp) -> Option<Finding> {
-    let finding = |answer, reason, message: String| {
-        Some(Finding {
-            kind: READY,
-            answer,
-            reason,
-            message,
-        })
+fn ready(state: Option<&NodeState>, standing: Standing) -> Option<Finding> {
+    let (answer, reason, why) = match standing {
+        Standing::Connected => (Answer::True, "Connected", "the agent is connected"),
+        Standing::Waiting => return None,
+        Standing::Excused(excuse) => (Answer::False, excuse.reason(), excuse.message()),
+        Standing::Silent(cause) => (Answer::False, "Silent", cause.message()),
     };
-    if state.is_some_and(|state| state.connected) {
-        return finding(Answer::True, "Connected", "the agent is connected".to_owned());
+    let mut message = why.to_owned();
+    if standing != Standing::Connected {
+        let farewell = state.and_then(|state| state.farewell.as_ref());
+        let seen = state.and_then(|state| state.last_seen);
+        let last = match (farewell, seen) {
+            (Some(farewell), _) => format!("; it ended at {} ({})", time(farewell.at).0, farewell.reason),
+            (None, Some(seen)) => format!("; it was last heard at {}", time(seen).0),
+            (None, None) => "; it was not heard since the operator started".to_owned(),
+        };
+        message.push_str(&last);
     }
-    let last = state
-        .and_then(|state| state.last_seen)
-        .map_or(started, |seen| seen.max(started));
-    if now.since(last) < SILENCE {
-        return None;
-    }
-    let message = match state.and_then(|state| state.last_seen) {
-        Some(seen) => format!(
-            "the agent is not connected; it was last heard at {}",
-            time(seen).0
-        ),
-        None => "the agent is not connected, and was not since the operator started".to_owned(),
-    };
-    finding(Answer::False, "Silent", message)
+    Some(Finding {
+        kind: READY,
+        answer,
+        reason,
+        message,
+    })
 }
 
 /// Until it can be told, the old answer stands: agents connect anew whenever their token or the operator is replaced, and
@@ -280,11 +275,13 @@ pub(super) fn looks_same(a: &NodeSensorStatus, b: &NodeSensorStatus) -> bool {
 mod tests {
     use yagura_crds::NodeSensorStatus;
     use yagura_event::Timestamp;
-    use yagura_proto::v1::{AgentStatus, Hello, HookStatus, PolicyAck};
+    use yagura_proto::v1::{AgentStatus, HookStatus, PolicyAck};
 
     use super::{compute, looks_same};
     use crate::index::Index;
     use crate::index::nodes::Call;
+    use crate::node_sensor::excuse::{Cause, Excuse};
+    use crate::node_sensor::silence::Standing;
 
     const SECOND: i64 = 1_000_000_000;
 
@@ -323,35 +320,39 @@ mod tests {
     }
 
     #[test]
-    fn an_agent_is_silent_only_after_thirty_seconds_without_a_stream() {
+    fn the_condition_says_how_the_agent_stands_and_since_when() {
         let mut index = Index::new(1);
         let old = NodeSensorStatus::default();
-        let at_second = |index: &Index, second| compute(index, "n", &old, Some(1), at(100), at(second));
-        // Known from before this operator's start: the silence counts from there.
+        let says = |index: &Index, standing| {
+            let status = compute(index, "n", &old, Some(1), standing, at(200));
+            let ready = &status.conditions[0];
+            [ready.status.clone(), ready.reason.clone(), ready.message.clone()]
+        };
+        let silent = Standing::Silent(Cause::NotRunning);
         assert_eq!(
-            ready(&at_second(&index, 129)),
-            ("Unknown".into(), "Waiting".into())
+            says(&index, silent),
+            [
+                "False",
+                "Silent",
+                "the agent's pod does not run; it was not heard since the operator started"
+            ]
         );
-        assert_eq!(ready(&at_second(&index, 130)), ("False".into(), "Silent".into()));
         let session = index.nodes.open("n", Call::Subscribe, at(140));
-        index.nodes.hello(
-            "n",
-            Hello {
-                agent_version: "0.1.0".into(),
-                ..Hello::default()
-            },
-            at(140),
-        );
         assert_eq!(
-            ready(&at_second(&index, 500)),
-            ("True".into(), "Connected".into())
+            says(&index, Standing::Connected),
+            ["True", "Connected", "the agent is connected"]
         );
+        index.nodes.goodbye("n", "pod", "Terminated".to_owned(), at(150));
         index.nodes.close("n", Call::Subscribe, session.id);
-        assert_eq!(
-            ready(&at_second(&index, 169)),
-            ("Unknown".into(), "Waiting".into())
+        let stopped = says(&index, Standing::Excused(Excuse::Stopped));
+        assert_eq!(stopped[1], "AgentStopped");
+        assert!(
+            stopped[2].ends_with("it ended at 1970-01-01T00:02:30Z (Terminated)"),
+            "{stopped:?}"
         );
-        assert_eq!(ready(&at_second(&index, 170)), ("False".into(), "Silent".into()));
+        assert_eq!(says(&index, Standing::Waiting)[0], "Unknown");
+        index.nodes.open("n", Call::Subscribe, at(160));
+        assert!(index.nodes.get("n").unwrap().farewell.is_none());
     }
 
     #[test]
@@ -364,21 +365,29 @@ mod tests {
             failures: Vec::new(),
         };
         index.nodes.ack("n", ack.clone(), at(2));
-        let before = compute(&index, "n", &NodeSensorStatus::default(), Some(1), at(0), at(3));
+        let before = compute(
+            &index,
+            "n",
+            &NodeSensorStatus::default(),
+            Some(1),
+            Standing::Connected,
+            at(3),
+        );
         assert_eq!(before.policy.active, "0123456789ab");
 
         let mut restarted = Index::new(2);
-        let unheard = compute(&restarted, "n", &before, Some(1), at(100), at(110));
+        let unheard = compute(&restarted, "n", &before, Some(1), Standing::Waiting, at(110));
         assert!(looks_same(&before, &unheard), "{unheard:?}");
         let session = restarted.nodes.open("n", Call::Subscribe, at(111));
-        let connected = compute(&restarted, "n", &before, Some(1), at(100), at(111));
+        let connected = compute(&restarted, "n", &before, Some(1), Standing::Connected, at(111));
         assert!(looks_same(&before, &connected), "{connected:?}");
         restarted.nodes.ack("n", ack, at(112));
         restarted.nodes.status("n", status(), at(112));
         restarted.nodes.close("n", Call::Subscribe, session.id);
-        let between = compute(&restarted, "n", &before, Some(1), at(100), at(113));
+        let between = compute(&restarted, "n", &before, Some(1), Standing::Waiting, at(113));
         assert!(looks_same(&before, &between), "{between:?}");
-        let silent = compute(&restarted, "n", &between, Some(1), at(100), at(142));
+        let silent = Standing::Silent(Cause::NotConnected);
+        let silent = compute(&restarted, "n", &between, Some(1), silent, at(142));
         assert_eq!(ready(&silent), ("False".into(), "Silent".into()));
     }
 
@@ -389,14 +398,21 @@ mod tests {
         let mut report = status();
         report.counters.clear();
         index.nodes.status("n", report.clone(), at(2));
-        let before = compute(&index, "n", &NodeSensorStatus::default(), Some(1), at(0), at(3));
+        let before = compute(
+            &index,
+            "n",
+            &NodeSensorStatus::default(),
+            Some(1),
+            Standing::Connected,
+            at(3),
+        );
         assert_eq!(before.backend, "tracepoint,tracing");
         report.counters.insert("sensor.seen".to_owned(), 10);
         index.nodes.status("n", report, at(4));
-        let seen = compute(&index, "n", &before, Some(1), at(0), at(5));
+        let seen = compute(&index, "n", &before, Some(1), Standing::Connected, at(5));
         assert!(looks_same(&before, &seen) && before != seen);
         index.nodes.status("n", status(), at(6));
-        let lost = compute(&index, "n", &seen, Some(1), at(0), at(7));
+        let lost = compute(&index, "n", &seen, Some(1), Standing::Connected, at(7));
         assert_eq!(lost.dropped, 3);
         assert!(!looks_same(&seen, &lost));
         assert_eq!(
@@ -419,7 +435,14 @@ mod tests {
             .collect();
         report.counters = (0..10_000).map(|n| (format!("c{n}"), u64::MAX)).collect();
         index.nodes.status("n", report, at(1));
-        let status = compute(&index, "n", &NodeSensorStatus::default(), Some(1), at(0), at(2));
+        let status = compute(
+            &index,
+            "n",
+            &NodeSensorStatus::default(),
+            Some(1),
+            Standing::Connected,
+            at(2),
+        );
         assert!(status.kernel.len() <= 256 && status.backend.len() <= 256);
         assert!(status.hooks.len() <= 128 && status.counters.len() <= 256);
         assert!(status.hooks.windows(2).all(|pair| pair[0].kind < pair[1].kind));

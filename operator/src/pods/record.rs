@@ -15,6 +15,8 @@ pub(crate) fn record(pod: &Pod, namespace_labels: &BTreeMap<String, String>) -> 
     let (owner_kind, owner_name) = owner(pod);
     let spec = pod.spec.as_ref();
     let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
+    let leaves = pod.metadata.deletion_timestamp.is_some();
+    let finished = matches!(phase, Some("Succeeded" | "Failed"));
     PodRecord {
         uid: pod.uid().unwrap_or_default(),
         name: pod.name_any(),
@@ -27,7 +29,9 @@ pub(crate) fn record(pod: &Pod, namespace_labels: &BTreeMap<String, String>) -> 
         service_account: spec
             .and_then(|spec| spec.service_account_name.clone())
             .unwrap_or_default(),
-        live: pod.metadata.deletion_timestamp.is_none() && !matches!(phase, Some("Succeeded" | "Failed")),
+        live: !leaves && !finished,
+        terminating: leaves && !finished,
+        running: phase == Some("Running") && all_run(pod),
         containers: containers(pod),
     }
 }
@@ -52,6 +56,19 @@ pub(crate) fn owner(pod: &Pod) -> (String, String) {
         return ("Deployment".to_owned(), deployment.to_owned());
     }
     (owner.kind.clone(), owner.name.clone())
+}
+
+/// Whether every container runs now; one that crashes again and again waits in between.
+fn all_run(pod: &Pod) -> bool {
+    let statuses = pod
+        .status
+        .as_ref()
+        .and_then(|status| status.container_statuses.as_ref());
+    statuses.is_some_and(|statuses| {
+        statuses
+            .iter()
+            .all(|status| status.state.as_ref().is_some_and(|state| state.running.is_some()))
+    })
 }
 
 fn containers(pod: &Pod) -> Vec<ContainerRecord> {
@@ -184,14 +201,31 @@ mod tests {
     }
 
     #[test]
+    fn a_pod_runs_while_all_its_containers_do() {
+        let mut pod = pod(&owner("DaemonSet", "cart"), &json!({}));
+        assert!(!record(&pod, &[].into()).running);
+        let state = |state: serde_json::Value| Some(serde_json::from_value(state).unwrap());
+        let mut set = |to: serde_json::Value| {
+            let statuses = pod.status.as_mut().unwrap().container_statuses.as_mut().unwrap();
+            statuses[0].state = state(to);
+            record(&pod, &[].into()).running
+        };
+        assert!(set(json!({"running": {}})));
+        assert!(!set(json!({"waiting": {"reason": "CrashLoopBackOff"}})));
+    }
+
+    #[test]
     fn a_finished_or_leaving_pod_is_not_live() {
         let mut leaving = pod(&owner("Job", "j"), &json!({}));
         leaving.metadata.deletion_timestamp = Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(
             jiff::Timestamp::UNIX_EPOCH,
         ));
-        assert!(!record(&leaving, &[].into()).live);
+        let left = record(&leaving, &[].into());
+        assert!(!left.live && left.terminating);
         let mut done = pod(&owner("Job", "j"), &json!({}));
         done.status.as_mut().unwrap().phase = Some("Succeeded".to_owned());
         assert!(!record(&done, &[].into()).live);
+        done.metadata.deletion_timestamp = leaving.metadata.deletion_timestamp;
+        assert!(!record(&done, &[].into()).terminating);
     }
 }

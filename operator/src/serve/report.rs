@@ -1,5 +1,7 @@
 //! What one agent saw: records made durable, facts and status.
 
+mod told;
+
 use tokio::sync::mpsc;
 use tonic::{Status, Streaming};
 use tracing::{debug, error, warn};
@@ -8,7 +10,7 @@ use yagura_proto::v1::report_request::Message as Request;
 use yagura_proto::v1::report_response::Message as Answer;
 use yagura_proto::v1::spool_record::Record;
 use yagura_proto::v1::{
-    Ack, AgentStatus, NodeFacts, RecordBatch, ReportRequest, ReportResponse, SpoolRecord,
+    Ack, AgentStatus, Missing, NodeFacts, RecordBatch, ReportRequest, ReportResponse, SpoolRecord,
 };
 use yagura_store::signals::{Entry, Incoming};
 use yagura_telemetry::chain;
@@ -22,6 +24,8 @@ use crate::signals::{self, LedgerError, Placement, place};
 const MAX_RECORDS: usize = 65_536;
 /// Bytes of a spool's id.
 const MAX_SPOOL: usize = 64;
+/// Batches in a row that begin after a missing record: more than an agent sends before it reads the answer.
+const MAX_REFUSED: u32 = 64;
 /// Entries and bytes of a status.
 const MAX_STATUS_ENTRIES: usize = 1_024;
 const MAX_STATUS_TEXT: usize = 1_024;
@@ -47,9 +51,10 @@ async fn serve(
     mut requests: Streaming<ReportRequest>,
     answers: &Answers,
 ) -> Result<(), End> {
+    let mut refused = 0;
     while let Some(request) = requests.message().await? {
         match request.message {
-            Some(Request::Records(batch)) => records(&session, batch, answers).await?,
+            Some(Request::Records(batch)) => records(&session, batch, answers, &mut refused).await?,
             Some(Request::Facts(found)) => facts(&session, found)?,
             Some(Request::Status(found)) => status(&session, found)?,
             // A message that this build does not know.
@@ -59,7 +64,13 @@ async fn serve(
     Err(End::Left)
 }
 
-async fn records(session: &OpenSession, batch: RecordBatch, answers: &Answers) -> Result<(), End> {
+/// `refused` counts the batches since the last one of which something was taken.
+async fn records(
+    session: &OpenSession,
+    batch: RecordBatch,
+    answers: &Answers,
+    refused: &mut u32,
+) -> Result<(), End> {
     let spool = batch.spool;
     let names_a_spool = (1..=MAX_SPOOL).contains(&spool.len())
         && spool.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-');
@@ -75,8 +86,9 @@ async fn records(session: &OpenSession, batch: RecordBatch, answers: &Answers) -
             home: session.context.signals.home(),
             now,
         };
+        let gap = i64::from(session.context.args.gap_signal_after_seconds) * 1_000_000_000;
         let records = batch.records.into_iter();
-        records.map(|record| judge(record, &index, from)).collect()
+        records.map(|record| judge(record, &index, from, gap)).collect()
     };
     let sequences: Vec<(u64, Verdict)> = judged
         .iter()
@@ -89,9 +101,8 @@ async fn records(session: &OpenSession, batch: RecordBatch, answers: &Answers) -
         .apply(spool.clone(), session.node.clone(), incoming)
         .await
         .map_err(|error| failed(session, &error))?;
-    let fresh_after = applied.watermark - applied.fresh.min(applied.watermark);
     for (sequence, verdict) in sequences {
-        if sequence > fresh_after && sequence <= applied.watermark {
+        if sequence > applied.before && sequence <= applied.watermark {
             verdict.count(&session.context.metrics);
         }
     }
@@ -99,21 +110,39 @@ async fn records(session: &OpenSession, batch: RecordBatch, answers: &Answers) -
         spool: spool.clone(),
         sequence: applied.watermark,
     };
-    let message = ReportResponse {
-        message: Some(Answer::Ack(ack)),
+    answer(answers, Ok(response(Answer::Ack(ack)))).await?;
+    if applied.unseen > 0 && session.context.signals.had_a_past() {
+        told::forgotten(session, applied.unseen, now)
+            .await
+            .map_err(|error| failed(session, &error))?;
+    }
+    let Some(missing) = applied.gap else {
+        *refused = 0;
+        return Ok(());
     };
-    answer(answers, Ok(message)).await?;
-    if let Some(missing) = applied.gap {
-        warn!(
-            node = session.node,
-            spool, missing, "records are missing in a spool"
-        );
+    *refused += 1;
+    if *refused > MAX_REFUSED {
+        // The agent does not know how to go on from there.
         return Err(Status::failed_precondition(format!(
             "record {missing} of spool {spool} is missing: send from there"
         ))
         .into());
     }
-    Ok(())
+    warn!(
+        node = session.node,
+        spool, missing, "records are missing in a spool"
+    );
+    let missing = Missing {
+        spool,
+        sequence: missing,
+    };
+    answer(answers, Ok(response(Answer::Missing(missing)))).await
+}
+
+fn response(message: Answer) -> ReportResponse {
+    ReportResponse {
+        message: Some(message),
+    }
 }
 
 fn failed(session: &OpenSession, error: &LedgerError) -> End {
@@ -136,7 +165,7 @@ struct Judged {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Verdict {
     Counted,
-    Lost(u64),
+    Lost(told::Lost),
     Refused(&'static str),
 }
 
@@ -144,15 +173,17 @@ impl Verdict {
     fn count(self, metrics: &Metrics) {
         match self {
             Self::Counted => {}
-            Self::Lost(matches) => metrics.lost_matches.add(matches),
+            Self::Lost(told::Lost::Matches(matches)) => metrics.lost_matches.add(matches),
+            Self::Lost(told::Lost::Events(events)) => metrics.lost_events.add(events),
             Self::Refused(cause) => metrics.refused_records.inc([cause]),
         }
     }
 }
 
 /// Every record moves its spool on, also one that is refused: else it would come forever.
-fn judge(record: SpoolRecord, index: &Index, from: Placement<'_>) -> Judged {
+fn judge(record: SpoolRecord, index: &Index, from: Placement<'_>, gap_after: i64) -> Judged {
     let nothing = |verdict| (Entry::Nothing, verdict);
+    let mut further = 0;
     let (entry, verdict) = match record.record {
         Some(Record::Fold(fold)) => match fold_from_message(fold) {
             Ok(fold) => match place(&fold, index, from) {
@@ -161,15 +192,26 @@ fn judge(record: SpoolRecord, index: &Index, from: Placement<'_>) -> Judged {
             },
             Err(_) => nothing(Verdict::Refused("malformed")),
         },
-        Some(Record::Loss(loss)) => nothing(match loss_from_message(loss) {
-            Ok(loss) => Verdict::Lost(loss.matches),
-            Err(_) => Verdict::Refused("malformed"),
-        }),
+        Some(Record::Loss(loss)) => {
+            further = loss.further_records;
+            match loss_from_message(loss) {
+                Ok(loss) => {
+                    let (finding, lost) = told::loss(&loss, further, from);
+                    (Entry::Finding(Box::new(finding)), Verdict::Lost(lost))
+                }
+                Err(_) => nothing(Verdict::Refused("malformed")),
+            }
+        }
+        Some(Record::Gap(gap)) => match told::gap(&gap, gap_after, from) {
+            Some(finding) => (Entry::Finding(Box::new(finding)), Verdict::Counted),
+            None => nothing(Verdict::Counted),
+        },
         None => nothing(Verdict::Refused("unknown-record")),
     };
     Judged {
         incoming: Incoming {
             sequence: record.sequence,
+            further,
             entry,
         },
         verdict,

@@ -19,7 +19,8 @@ const SLOW: Duration = Duration::from_secs(30);
 pub(super) struct OpenSession {
     pub(super) context: Context,
     pub(super) node: String,
-    agent_pod: String,
+    /// Uid of the pod that the call comes from.
+    pub(super) agent_pod: String,
     expires: i64,
     call: Call,
     session: Session,
@@ -58,8 +59,9 @@ impl OpenSession {
         let pod = self.agent_pod.clone();
         async move {
             let gone = async {
-                // The sender lives in the index, so the wait ends only when the pod is gone.
-                pods.wait_for(|pods| !pods.get(&pod).is_some_and(|pod| pod.live))
+                // The sender lives in the index, so the wait ends only when the pod is gone. One that is ending still
+                // hands over what it saw and says goodbye.
+                pods.wait_for(|pods| !pods.get(&pod).is_some_and(|pod| pod.live || pod.terminating))
                     .await
                     .ok();
             };

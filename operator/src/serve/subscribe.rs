@@ -19,6 +19,7 @@ use yagura_proto::v1::{
 };
 
 use super::session::{End, OpenSession, answer};
+use crate::conditions::cut;
 use crate::index::pods::NodePods;
 use crate::index::policy::PolicySnapshot;
 use crate::signals;
@@ -34,6 +35,8 @@ const MAX_HELD: usize = 20_000;
 const MAX_FAILURES: usize = 20_000;
 /// Bytes of a text of the agent that the operator keeps.
 const MAX_TEXT: usize = 1_024;
+/// Bytes of the reason of a goodbye.
+const MAX_REASON: usize = 64;
 
 type Answers = mpsc::Sender<Result<SubscribeResponse, Status>>;
 
@@ -198,6 +201,15 @@ fn received(session: &OpenSession, request: SubscribeRequest) -> Result<(), End>
             let mut index = session.context.index.write();
             index.nodes.ack(&session.node, ack, signals::now());
             Ok(())
+        }
+        Some(Request::Goodbye(goodbye)) => {
+            let reason = cut(goodbye.reason, MAX_REASON);
+            info!(node = session.node, reason = %reason.escape_debug(), "an agent said goodbye");
+            let mut index = session.context.index.write();
+            index
+                .nodes
+                .goodbye(&session.node, &session.agent_pod, reason, signals::now());
+            Err(End::Left)
         }
         Some(Request::Hello(_)) => Err(Status::invalid_argument("a second hello").into()),
         // A message that this build does not know.

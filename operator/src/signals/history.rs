@@ -182,6 +182,7 @@ mod tests {
     async fn what_is_done_is_shown_with_what_became_of_it() {
         let mut store = SignalStore::in_memory(Limits::default()).unwrap();
         let record = Incoming {
+            further: 0,
             sequence: 1,
             entry: Entry::Match(Box::new(matched())),
         };

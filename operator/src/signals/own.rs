@@ -26,6 +26,14 @@ pub enum OwnRule {
     RefusedReports,
     /// A node had two live streams at a time.
     SecondStream,
+    /// A node's agent fell silent and nothing explains it.
+    NodeSilent,
+    /// Many nodes' agents did, for what looks like one cause.
+    NodesSilent,
+    /// An agent lost events or matches.
+    EventsLost,
+    /// A node was without an agent, and nothing explains it.
+    AgentGap,
 }
 
 /// What such a rule says.
@@ -64,6 +72,75 @@ impl OwnRule {
                               2. Look for processes on the node that read the agent's token.\n\
                               3. Delete the agent's pod, so that its token ends.",
                 attack: &[("TA0006", Some("T1528"))],
+            },
+            Self::NodeSilent => Says {
+                name: "yagura-node-silent",
+                severity: Severity::High,
+                title: "The agent of a node is silent",
+                description: "The agent of this node has had no stream to the operator for minutes, and nothing explains \
+                              it: the node is ready, it is not drained, its agent's pod is neither ending nor being \
+                              replaced, and the agent did not say goodbye. What happens on the node may go unseen. \
+                              Whoever takes over a node stops what watches it first; a crash, a full disk or a network \
+                              policy look the same from here.",
+                remediation: "1. Look at the agent's pod on the node: kubectl get pods -o wide, then describe and logs \
+                              (also with --previous).\n\
+                              2. Does it run and is not connected? Then look at the way to the operator: network \
+                              policies, the Service, the certificates.\n\
+                              3. Does the process exist on the node and is stopped? Somebody may have stopped it: look at \
+                              who can become root there, and what ran before the silence.\n\
+                              4. The signal resolves when the agent speaks again. What it saw meanwhile follows from its \
+                              spool; what it did not see is a signal yagura-agent-gap.",
+                attack: &[("TA0005", Some("T1562.001"))],
+            },
+            Self::EventsLost => Says {
+                name: "yagura-events-lost",
+                severity: Severity::Medium,
+                title: "An agent lost events or matches",
+                description: "The agent of this node reports that it lost something: events of the kernel that no rule \
+                              has seen, or matches that it could not keep for the operator. The group names the cause; \
+                              the count is exact, or a lower bound where the size of a loss is not known. An act may \
+                              hide in what was lost, and a flood may have been made for that.",
+                remediation: "1. sensor-throttled, sensor-ring-full, queue-full: which pod made so many events? Look at \
+                              the signals of the node at that time and at what starts many processes there.\n\
+                              2. spool-full, disk-full, spool-error: was the operator away, and is the disk of the node \
+                              full? Give the agent a larger --spool-limit, or room.\n\
+                              3. acknowledged-before-restore: the operator's store was set back to an older state; what \
+                              was counted since is not counted again.\n\
+                              4. kubectl describe nodesensor shows all counters of the agent.",
+                attack: &[("TA0005", Some("T1562.006"))],
+            },
+            Self::AgentGap => Says {
+                name: "yagura-agent-gap",
+                severity: Severity::High,
+                title: "Nobody watched a node for a while",
+                description: "When the agent of this node started, the last sign of life of the one before was older \
+                              than it should be; the machine was not started again meanwhile, and the agent before did \
+                              not end in order. Whatever happened on the node in that time was not seen. The time is \
+                              known to within ten seconds. The title tells of the first gap, the count how many there \
+                              were.",
+                remediation: "1. Why did the agent before end? kubectl logs --previous of its pod, the kernel's log for \
+                              memory pressure, the node's events.\n\
+                              2. Was it killed? Look at who can become root on the node, and at the last signals before \
+                              the gap.\n\
+                              3. What started in that time still runs: compare the processes and cron jobs of the node \
+                              with those of another.",
+                attack: &[("TA0005", Some("T1562.001"))],
+            },
+            Self::NodesSilent => Says {
+                name: "yagura-nodes-silent",
+                severity: Severity::Critical,
+                title: "The agents of many nodes are silent",
+                description: "More than one node in twenty has an agent without a stream to the operator, and nothing \
+                              explains it. Several at once rarely fail each for itself, so they are one signal for each \
+                              thing that is seen of them: no pod, a pod that does not run, or one that runs and is not \
+                              connected. What happens on these nodes may go unseen.",
+                remediation: "1. What changed for all of them? A new version of the agent, a network policy, the \
+                              operator's Service or certificates, an admission policy.\n\
+                              2. kubectl get sensors shows which nodes are silent; kubectl describe of the agents' \
+                              DaemonSet and of one of its pods shows why they do not run.\n\
+                              3. Rule out that somebody did it on purpose: who may change the DaemonSet, and who did?\n\
+                              4. The signal shrinks as agents speak again, and resolves with the last.",
+                attack: &[("TA0005", Some("T1562.001"))],
             },
         }
     }
@@ -172,7 +249,7 @@ impl OwnFinding {
     }
 
     /// Something that happens again and again and is counted.
-    pub(super) fn incident(&self, home: &str) -> Match {
+    pub(crate) fn incident(&self, home: &str) -> Match {
         Match {
             rule: self.rule.meta().uid.clone(),
             rule_name: self.rule.name().to_owned(),

@@ -53,7 +53,7 @@ pub(crate) fn context(client: &Client, home: &str) -> Context {
 }
 
 /// A rule, a node and a pod in `namespace`, and a match of it full of what a process may choose.
-fn hostile(context: &Context, namespace: &str, rule: &str) -> Vec<Incoming> {
+pub(crate) fn hostile(context: &Context, namespace: &str, rule: &str) -> Vec<Incoming> {
     let mut index = context.index.write();
     index.policy.apply_node("n1", std::collections::BTreeMap::new());
     index.policy.apply_rule(ServedRule {
@@ -128,13 +128,14 @@ fn hostile(context: &Context, namespace: &str, rule: &str) -> Vec<Incoming> {
     let found = place(&fold, &index, from).unwrap();
     vec![Incoming {
         sequence: 1,
+        further: 0,
         entry: Entry::Match(Box::new(found)),
     }]
 }
 
 /// Runs a test where signals can be written, and leaves the cluster without the custom resource if
 /// it was without.
-async fn with_signals<F>(test: impl FnOnce(Client, String) -> F)
+pub(crate) async fn with_signals<F>(test: impl FnOnce(Client, String) -> F)
 where
     F: Future<Output = ()> + Send + 'static,
 {
@@ -160,7 +161,7 @@ fn is_deleted_or_none() -> impl Condition<CustomResourceDefinition> {
     |found: Option<&CustomResourceDefinition>| found.is_none()
 }
 
-async fn the_signal(client: &Client, namespace: &str) -> SecuritySignal {
+pub(crate) async fn the_signal(client: &Client, namespace: &str) -> SecuritySignal {
     let api: Api<SecuritySignal> = Api::namespaced(client.clone(), namespace);
     loop {
         let mut found = api.list(&ListParams::default()).await.unwrap().items;

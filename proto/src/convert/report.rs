@@ -121,5 +121,6 @@ pub fn loss_to_message(loss: &Loss) -> v1::Loss {
     v1::Loss {
         cause: loss.cause.clone(),
         matches: loss.matches,
+        further_records: 0,
     }
 }

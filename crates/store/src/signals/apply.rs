@@ -17,6 +17,8 @@ const OWN_SPOOL: &str = "operator";
 pub struct Incoming {
     /// Its sequence within the spool.
     pub sequence: u64,
+    /// How many further sequences it stands for: those that follow, when they were lost together.
+    pub further: u64,
     /// What it asks for.
     pub entry: Entry,
 }
@@ -26,6 +28,8 @@ pub struct Incoming {
 pub enum Entry {
     /// Count matches.
     Match(Box<Match>),
+    /// Count what the operator finds about Yagura itself; no match of a rule.
+    Finding(Box<Match>),
     /// Nothing but to move the watermark: a loss, or a record that was refused.
     Nothing,
 }
@@ -68,6 +72,8 @@ pub struct Match {
 pub struct Applied {
     /// The spool's watermark after it: acknowledge up to here.
     pub watermark: u64,
+    /// The watermark before it: records above it became durable now.
+    pub before: u64,
     /// Records that became durable.
     pub fresh: u64,
     /// Matches in them.
@@ -78,6 +84,8 @@ pub struct Applied {
     pub opened: u64,
     /// The sequence that is missing: everything from there on was left out.
     pub gap: Option<u64>,
+    /// Records of a spool never seen that come before its first one here: another store acknowledged them.
+    pub unseen: u64,
 }
 
 /// What the operator found by itself about one key of a check.
@@ -136,10 +144,15 @@ impl SignalStore {
         let mut applied = Applied::default();
         let mut watermark = known;
         for record in records {
-            let sequence =
-                i64::try_from(record.sequence).map_err(|_too_large| StoreError::TooLarge("a sequence"))?;
+            let too_large = || StoreError::TooLarge("a sequence");
+            let sequence = i64::try_from(record.sequence).map_err(|_beyond| too_large())?;
+            let further = i64::try_from(record.further).map_err(|_beyond| too_large())?;
+            let last = sequence.checked_add(further).ok_or_else(too_large)?;
             let expected = watermark.map_or(sequence.max(1), |watermark| watermark + 1);
-            if sequence < expected {
+            if applied.fresh == 0 {
+                applied.before = unsigned(expected - 1);
+            }
+            if last < expected {
                 applied.repeated += 1;
                 continue;
             }
@@ -147,13 +160,18 @@ impl SignalStore {
                 applied.gap = Some(unsigned(expected));
                 break;
             }
-            if let Entry::Match(found) = &record.entry {
-                applied.matches += found.count;
+            if let Entry::Match(found) | Entry::Finding(found) = &record.entry {
+                if matches!(record.entry, Entry::Match(_)) {
+                    applied.matches += found.count;
+                }
                 let opened = count(&transaction, &self.limits, found, spool, sequence, now)?;
                 applied.opened += u64::from(opened);
             }
-            watermark = Some(sequence);
+            watermark = Some(last);
             applied.fresh += 1;
+        }
+        if known.is_none() && applied.fresh > 0 {
+            applied.unseen = applied.before;
         }
         if applied.fresh > 0 {
             transaction

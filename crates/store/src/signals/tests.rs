@@ -41,6 +41,7 @@ fn found(rule: &str, key: &str, count: u64) -> Match {
 fn record(sequence: u64, found: Match) -> Incoming {
     Incoming {
         sequence,
+        further: 0,
         entry: Entry::Match(Box::new(found)),
     }
 }
@@ -122,6 +123,7 @@ fn a_spool_belongs_to_the_node_that_sent_it_first() {
 fn refused_records_move_the_watermark_and_count_nothing() {
     let mut store = store();
     let nothing = Incoming {
+        further: 0,
         sequence: 1,
         entry: Entry::Nothing,
     };

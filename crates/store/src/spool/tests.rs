@@ -242,3 +242,70 @@ fn a_file_that_is_no_spool_is_called_damaged_and_left_alone() {
     assert!(matches!(error, SpoolError::Damaged { .. }), "{error:?}");
     assert_eq!(fs::read_to_string(&config.path).unwrap(), content);
 }
+
+#[test]
+fn a_receiver_that_lost_what_it_had_hears_what_is_left_and_how_much_is_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut spool = Spool::open(&config(&folder, "a", 1 << 20)).unwrap();
+    let records: Vec<NewRecord> = ["1", "2", "3", "4", "5"].map(|name| record(name, 1)).into();
+    spool.append(&records).unwrap();
+    let id = spool.id().to_owned();
+    spool.acknowledge(&id, 3).unwrap();
+
+    let resumed = spool.resume(&id, 2).unwrap().unwrap();
+    assert_eq!(resumed.forgotten, 2);
+    let left = spool.read(resumed.position, 1 << 20).unwrap();
+    assert_eq!(left.records, [body(4, "4"), body(5, "5")]);
+    let resumed = spool.resume(&id, 5).unwrap().unwrap();
+    assert_eq!(resumed.forgotten, 0);
+    assert_eq!(
+        spool.read(resumed.position, 1 << 20).unwrap().records,
+        [body(5, "5")]
+    );
+
+    assert_eq!(spool.resume(&id, 6).unwrap(), None);
+    assert_eq!(spool.resume("another", 1).unwrap(), None);
+    for hostile in [0, 1 << 40, u64::MAX] {
+        assert_eq!(spool.resume(&id, hostile).unwrap(), None, "{hostile}");
+    }
+}
+
+#[test]
+fn repeats_give_way_before_firsts_and_low_severity_before_high() {
+    // Ranks as the agent gives them: by severity, and above every repeat the first match of a group.
+    const FIRST: u8 = 8;
+    let folder = tempfile::tempdir().unwrap();
+    let mut spool = Spool::open(&config(&folder, "a", 4_000)).unwrap();
+    let kept = [
+        kilobyte(b'a', 4, 10),
+        kilobyte(b'b', FIRST + 1, 1),
+        kilobyte(b'c', 1, 20),
+        kilobyte(b'd', FIRST + 4, 2),
+    ];
+    assert_eq!(spool.append(&kept).unwrap().placed, 33);
+    // Smaller, so that each of them needs the room of one.
+    let urgent = NewRecord {
+        body: vec![b'x'; 800],
+        matches: 1,
+        rank: FIRST + 5,
+    };
+    let mut order = Vec::new();
+    for _ in 0..4 {
+        let appended = spool.append(std::slice::from_ref(&urgent)).unwrap();
+        assert_eq!((appended.placed, appended.unplaced), (1, 0));
+        order.push(appended.evicted);
+    }
+    // The repeat of low severity, that of high severity, the first of low severity, the first of high severity.
+    assert_eq!(order, [20, 10, 1, 2]);
+    // Nothing is less important any more, so the next finds no room, and that is counted.
+    let repeat = kilobyte(b'y', 5, 7);
+    assert_eq!(spool.append(&[repeat]).unwrap().unplaced, 7);
+    let lost: u64 = all(&mut spool)
+        .iter()
+        .filter_map(|stored| match &stored.entry {
+            Entry::Loss { matches, .. } => Some(*matches),
+            Entry::Body(_) => None,
+        })
+        .sum();
+    assert_eq!(lost, 33);
+}

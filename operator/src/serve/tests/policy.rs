@@ -1,12 +1,14 @@
 //! What an agent is sent and when its stream ends.
 
+use tokio::time::timeout;
 use tonic::Code;
 use yagura_proto::v1::subscribe_request::Message as Sent;
 use yagura_proto::v1::subscribe_response::Message as Answer;
-use yagura_proto::v1::{Hello, PodUpdate, PolicyAck, RuleList, SubscribeRequest};
+use yagura_proto::v1::{Goodbye, Hello, PodUpdate, PolicyAck, RuleList, SubscribeRequest};
 use yagura_proto::{PROTOCOL_VERSION, content};
 
-use super::{Operator, Subscription, hello, next, until};
+use super::{Operator, SOON, Subscription, hello, next, until};
+use crate::index::pods::PodRecord;
 
 impl Subscription {
     async fn answer(&mut self) -> Answer {
@@ -135,6 +137,36 @@ async fn a_stream_ends_when_its_token_expires_or_its_pod_is_gone() {
         }
     };
     assert!(ended.message().contains("gone"), "{ended}");
+    operator.stop().await;
+}
+
+#[tokio::test]
+async fn an_agent_whose_pod_is_ending_keeps_its_stream_and_says_goodbye() {
+    let operator = Operator::start().await;
+    let token = operator.token_of("n1");
+    let mut agent = operator.subscribe(&token, hello("n1")).await.unwrap();
+    agent.push().await;
+    {
+        let mut index = operator.context.index.write();
+        let pod = PodRecord::clone(index.pods.get("agent-n1").unwrap());
+        index.pods.apply(PodRecord {
+            live: false,
+            terminating: true,
+            ..pod
+        });
+    }
+    let goodbye = SubscribeRequest {
+        message: Some(Sent::Goodbye(Goodbye {
+            reason: "Terminated".to_owned(),
+        })),
+    };
+    agent.send.send(goodbye).await.unwrap();
+    let left = async { while next(&mut agent.answers).await.unwrap().is_some() {} };
+    timeout(SOON, left).await.unwrap();
+    let index = operator.context.index.read();
+    let farewell = index.nodes.get("n1").unwrap().farewell.clone().unwrap();
+    assert_eq!((&*farewell.pod, &*farewell.reason), ("agent-n1", "Terminated"));
+    drop(index);
     operator.stop().await;
 }
 

@@ -9,7 +9,9 @@ use yagura_proto::v1::report_request::Message as Sent;
 use yagura_proto::v1::report_response::Message as Answer;
 use yagura_proto::v1::spool_record::Record;
 use yagura_proto::v1::value::Kind;
-use yagura_proto::v1::{Fold, GroupPart, Loss, NodeFacts, RecordBatch, ReportRequest, SpoolRecord, Value};
+use yagura_proto::v1::{
+    Fold, Gap, GroupPart, Loss, NodeFacts, RecordBatch, ReportRequest, SpoolRecord, Value,
+};
 use yagura_store::StoreError;
 use yagura_store::signals::{Limits, SignalStore};
 
@@ -98,6 +100,7 @@ async fn what_a_node_may_not_report_is_acknowledged_refused_and_counted() {
     let loss = Record::Loss(Loss {
         cause: "spool-full".into(),
         matches: 7,
+        further_records: 0,
     });
     let records = vec![
         record(1, fold("never-sent", "container-n1", 1)),
@@ -110,7 +113,11 @@ async fn what_a_node_may_not_report_is_acknowledged_refused_and_counted() {
         agent.send_records("spool", records.clone()).await;
         assert_eq!(agent.acknowledged().await, 5);
     }
-    until("the one signal", || operator.api.counted() == 1).await;
+    // One match and seven that were lost.
+    until("the signals", || operator.api.counted() == 8).await;
+    let lost = own_signal(&operator, "yagura-events-lost").unwrap();
+    assert_eq!(lost["status"]["count"], 7);
+    assert_eq!(lost["spec"]["group"]["cause"], "spool-full");
     let metrics = &operator.context.metrics;
     for cause in ["unknown-rule", "foreign-pod", "malformed"] {
         assert_eq!(metrics.refused_records.get([cause]), 1, "{cause}");
@@ -121,8 +128,118 @@ async fn what_a_node_may_not_report_is_acknowledged_refused_and_counted() {
     operator.stop().await;
 }
 
+/// The signal of a built-in rule, as it was written.
+fn own_signal(operator: &Operator, rule: &str) -> Option<serde_json::Value> {
+    let signals = operator.api.signals();
+    signals
+        .into_iter()
+        .find(|((_, name), signal)| name.starts_with(rule) && signal["status"].is_object())
+        .map(|(_, signal)| signal)
+}
+
 #[tokio::test]
-async fn a_gap_ends_the_stream_and_a_foreign_spool_is_refused() {
+async fn a_node_that_was_without_an_agent_gets_a_signal_unless_something_explains_it() {
+    let operator = Operator::start().await;
+    let mut agent = operator.report(&operator.token_of("n1")).await.unwrap();
+    let gap = |seconds: i64, explanation: &str| {
+        Record::Gap(Gap {
+            since: 1_000_000_000,
+            until: (1 + seconds) * 1_000_000_000,
+            explanation: explanation.into(),
+        })
+    };
+    let records = vec![
+        record(1, gap(3_600, "Rebooted")),
+        record(2, gap(20, "")),
+        record(3, gap(90, "")),
+        record(4, gap(300, "")),
+    ];
+    for _ in 0..2 {
+        agent.send_records("spool", records.clone()).await;
+        assert_eq!(agent.acknowledged().await, 4);
+    }
+    let found = || own_signal(&operator, "yagura-agent-gap");
+    until("both gaps", || {
+        found().is_some_and(|signal| signal["status"]["count"] == 2)
+    })
+    .await;
+    assert_eq!(
+        found().unwrap()["status"]["title"],
+        "Nobody watched node n1 for 90 s"
+    );
+    drop(agent);
+    operator.stop().await;
+}
+
+#[tokio::test]
+async fn a_store_that_was_set_back_goes_on_and_what_is_gone_is_a_loss() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, backup) = (folder.path().join("store.db"), folder.path().join("backup.db"));
+    let api = ApiServer::start().await;
+    let send = async |from: u64, to: u64| {
+        let operator = Operator::start_with(open_when_free(&path).await, api.clone()).await;
+        operator.apply_rule("r", "true");
+        let mut agent = operator.report(&operator.token_of("n1")).await.unwrap();
+        let records = (from..=to).map(|n| record(n, fold("r", "container-n1", 1)));
+        agent.send_records("spool", records.collect()).await;
+        assert_eq!(agent.acknowledged().await, to);
+        drop(agent);
+        operator.stop().await;
+    };
+    send(1, 3).await;
+    drop(open_when_free(&path).await);
+    std::fs::copy(&path, &backup).unwrap();
+    send(4, 6).await;
+    drop(open_when_free(&path).await);
+    for log in ["store.db-wal", "store.db-shm"] {
+        std::fs::remove_file(folder.path().join(log)).ok();
+    }
+    std::fs::copy(&backup, &path).unwrap();
+
+    let operator = Operator::start_with(open_when_free(&path).await, api.clone()).await;
+    operator.apply_rule("r", "true");
+    let mut agent = operator.report(&operator.token_of("n1")).await.unwrap();
+    agent
+        .send_records("spool", vec![record(7, fold("r", "container-n1", 1))])
+        .await;
+    assert_eq!(agent.acknowledged().await, 3);
+    let answer = next(&mut agent.answers).await.unwrap().unwrap();
+    let Some(Answer::Missing(missing)) = answer.message else {
+        panic!("{answer:?}");
+    };
+    assert_eq!((&*missing.spool, missing.sequence), ("spool", 4));
+    let forgotten = Record::Loss(Loss {
+        cause: "acknowledged-before-restore".into(),
+        matches: 0,
+        further_records: 2,
+    });
+    let records = vec![record(4, forgotten), record(7, fold("r", "container-n1", 1))];
+    for _ in 0..2 {
+        agent.send_records("spool", records.clone()).await;
+        assert_eq!(agent.acknowledged().await, 7);
+    }
+    let lost = || own_signal(&operator, "yagura-events-lost");
+    until("the loss", || {
+        lost().is_some_and(|lost| lost["status"]["count"] == 3)
+    })
+    .await;
+    assert_eq!(operator.context.metrics.lost_matches.get(), 3);
+
+    // Of another spool this store has seen nothing, although it is not a new one.
+    agent
+        .send_records("younger", vec![record(5, fold("r", "container-n1", 1))])
+        .await;
+    assert_eq!(agent.acknowledged().await, 5);
+    until("four more", || {
+        lost().is_some_and(|lost| lost["status"]["count"] == 7)
+    })
+    .await;
+    drop(agent);
+    operator.stop().await;
+}
+
+#[tokio::test]
+async fn a_gap_that_stays_ends_the_stream_and_a_foreign_spool_is_refused() {
     let operator = Operator::start().await;
     operator.add_node("n2");
     operator.apply_rule("r", "true");
@@ -131,12 +248,19 @@ async fn a_gap_ends_the_stream_and_a_foreign_spool_is_refused() {
         record(1, fold("r", "container-n1", 1)),
         record(3, fold("r", "container-n1", 1)),
     ];
-    agent.send_records("spool", records).await;
-    assert_eq!(agent.acknowledged().await, 1);
-    let ended = next(&mut agent.answers).await.unwrap_err();
+    // An agent that does not know how to go on.
+    let ended = loop {
+        agent.send_records("spool", records.clone()).await;
+        assert_eq!(agent.acknowledged().await, 1);
+        match next(&mut agent.answers).await {
+            Ok(Some(answer)) => assert!(matches!(answer.message, Some(Answer::Missing(_)))),
+            Ok(None) => panic!("the stream ends with a reason"),
+            Err(ended) => break ended,
+        }
+    };
     assert_eq!(ended.code(), Code::FailedPrecondition);
     assert!(ended.message().contains("record 2"), "{ended}");
-    assert_eq!(operator.context.metrics.sequence_gaps.get(), 1);
+    assert_eq!(operator.context.metrics.sequence_gaps.get(), 65);
 
     let mut other = operator.report(&operator.token_of("n2")).await.unwrap();
     let records = vec![record(2, fold("r", "container-n2", 1))];

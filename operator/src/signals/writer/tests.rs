@@ -119,6 +119,7 @@ async fn report(context: &Context, sequence: u64, rule: &str) {
         ..matched()
     };
     let record = Incoming {
+        further: 0,
         sequence,
         entry: Entry::Match(Box::new(found)),
     };

@@ -1,0 +1,119 @@
+//! A node whose agent is silent gets a signal, exactly where nothing explains it.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use yagura_e2e::cluster::INSTALLATION;
+use yagura_e2e::components::{self, Component};
+use yagura_e2e::install::{self, Values};
+use yagura_e2e::signals::Signal;
+use yagura_e2e::{Space, eventually, host, objects, sensors, signals, with_namespace, workload};
+
+/// The rule that says so.
+const RULE: &str = "yagura-node-silent";
+
+/// Seconds until a sensor is not ready, and from then on until a signal: short, so that the test is.
+const NOT_READY: u64 = 5;
+const SIGNAL: u64 = 5;
+
+#[tokio::test]
+#[ignore = "needs the one-node cluster: cargo xtask test"]
+async fn a_stopped_agent_is_told_and_one_that_is_replaced_or_removed_is_not() -> Result<()> {
+    with_namespace(|space| async move {
+        let values = install::values().await?;
+        let quick = [
+            format!("operator.silence.notReadySeconds={NOT_READY}"),
+            format!("operator.silence.signalSeconds={SIGNAL}"),
+        ];
+        let quick: Vec<&str> = quick.iter().map(String::as_str).collect();
+        install::upgrade(&values, &quick).await?;
+        let outcome = told(&space, &values, &quick).await;
+        // The next tests find the installation as it was.
+        install::upgrade(&values, &[]).await?;
+        settled(&space).await?;
+        outcome
+    })
+    .await
+}
+
+async fn told(space: &Space, values: &Values, quick: &[&str]) -> Result<()> {
+    settled(space).await?;
+    forget(space).await?;
+
+    // A process that was stopped looks alive to everybody but the operator.
+    let agent = components::ready(&space.client, Component::Agent).await?;
+    let id = workload::container_id(&agent)?;
+    host::signal_container(&id, "-STOP").await?;
+    let told = async {
+        let signal = signals::only_in(space, INSTALLATION, RULE).await?;
+        sensors::not_ready(&space.client, "Silent").await?;
+        Ok::<_, anyhow::Error>(signal)
+    }
+    .await;
+    host::signal_container(&id, "-CONT").await?;
+    let signal = told?;
+    ensure!(signal["status"]["severity"] == "high", "{:?}", signal["status"]);
+    signal.resource("Node")?;
+    sensors::settled(&space.client).await?;
+    eventually("the signal is resolved", || async {
+        let signal = signals::one(&space.client, INSTALLATION, RULE).await?;
+        ensure!(
+            signal["status"]["resolvedAt"].is_string(),
+            "{:?}",
+            signal["status"]
+        );
+        Ok(())
+    })
+    .await?;
+    forget(space).await?;
+
+    // A new revision whose pod never starts: the update explains the silence for now.
+    let broken = [quick, &["agent.image.repository=registry.invalid/nothing"]].concat();
+    install::upgrade(values, &broken).await?;
+    lasting(space, "AgentUpdating").await?;
+    install::upgrade(values, quick).await?;
+    settled(space).await?;
+
+    // No node is selected any more: the agent says goodbye and goes.
+    let nowhere = [quick, &["agent.nodeSelector.no-such-label=here"]].concat();
+    install::upgrade(values, &nowhere).await?;
+    lasting(space, "AgentStopped").await?;
+    install::upgrade(values, quick).await?;
+    settled(space).await?;
+    let found = signals::of(&space.client, INSTALLATION, RULE).await?;
+    ensure!(found.is_empty(), "told although it was explained: {found:?}");
+    Ok(())
+}
+
+/// Waits until both components run and the agents are connected.
+async fn settled(space: &Space) -> Result<()> {
+    components::ready(&space.client, Component::Operator).await?;
+    components::ready(&space.client, Component::Agent).await?;
+    sensors::settled(&space.client).await.map(drop)
+}
+
+/// Removes the signals of the rule, and waits until they are gone.
+async fn forget(space: &Space) -> Result<()> {
+    for signal in signals::of(&space.client, INSTALLATION, RULE).await? {
+        objects::delete(&space.client, "SecuritySignal", Some(INSTALLATION), signal.name()).await?;
+    }
+    eventually("no signal of the rule is left", || async {
+        let left: Vec<Signal> = signals::of(&space.client, INSTALLATION, RULE).await?;
+        ensure!(left.is_empty(), "{left:?}");
+        Ok(())
+    })
+    .await
+}
+
+/// Waits until the sensors are not ready for this reason, and that for longer than it takes to tell of silence.
+async fn lasting(space: &Space, reason: &str) -> Result<()> {
+    sensors::not_ready(&space.client, reason).await?;
+    let begun = Instant::now();
+    let enough = Duration::from_secs(2 * (NOT_READY + SIGNAL));
+    eventually(&format!("{reason} lasts"), || async {
+        sensors::are_not_ready(&space.client, reason).await?;
+        ensure!(begun.elapsed() > enough, "for {:?}", begun.elapsed());
+        Ok(())
+    })
+    .await
+}
