@@ -148,6 +148,7 @@ async fn rules(client: &Client) {
         "trees of tests are kept whole"
     );
     let selector = |operator: &str, values: Value| json!({"where": {"podSelector": {"matchExpressions": [{"key": "k", "operator": operator, "values": values}]}}});
+    let exception = json!({"name": "e", "condition": "true", "reason": "r"});
     let test = json!({"name": "n", "events": [{}], "expect": {"signals": 1}});
     let cases = [
         (json!({"severity": "urgent"}), "spec.severity"),
@@ -171,6 +172,18 @@ async fn rules(client: &Client) {
         (
             json!({"let": [{"name": "a-b", "value": "1"}]}),
             "spec.let[0].name",
+        ),
+        (
+            json!({"overrides": {"severity": "urgent"}}),
+            "spec.overrides.severity",
+        ),
+        (
+            json!({"overrides": {"exceptions": [exception, exception]}}),
+            "spec.overrides.exceptions[1]",
+        ),
+        (
+            json!({"overrides": {"enabled": false}}),
+            "unknown field \"spec.overrides.enabled\"",
         ),
         (json!({"detect": {}}), "unknown field \"spec.detect\""),
         (selector("Near", json!(["v"])), "operator"),
@@ -309,13 +322,15 @@ async fn columns(client: &Client) {
         (
             "detectionrules",
             vec![
-                "Source", "Severity", "Enabled", "Accepted", "Nodes", "Open", "Last", "Age",
+                "Source", "Severity", "Enabled", "Accepted", "Nodes", "Open", "Last", "Age", "Override",
+                "Bundle",
             ],
         ),
         (
             "posturechecks",
             vec![
-                "Resource", "Severity", "Mode", "Accepted", "Pass", "Fail", "Error", "Age",
+                "Resource", "Severity", "Mode", "Accepted", "Pass", "Fail", "Error", "Age", "Override",
+                "Bundle",
             ],
         ),
         (
@@ -329,6 +344,7 @@ async fn columns(client: &Client) {
                 "Error",
                 "N/A",
                 "Evaluated",
+                "Bundle",
             ],
         ),
         (
@@ -361,6 +377,22 @@ async fn columns(client: &Client) {
         assert_eq!(names[0], "Name");
         assert_eq!(names[1..], expected, "{plural}");
     }
+    let part = json!({
+        "metadata": {"labels": {"yagura.dev/bundle": "workload"}},
+        "spec": {"overrides": {"severity": "low"}},
+    });
+    let rules = api(client, "DetectionRule");
+    rules
+        .patch("full", &PatchParams::default(), &Patch::Merge(&part))
+        .await
+        .unwrap();
+    let rules = table(client, "detectionrules").await;
+    let mut rows = rules["rows"].as_array().unwrap().iter();
+    let row = rows.find(|row| row["cells"][0] == "full").unwrap();
+    assert_eq!(
+        (&row["cells"][9], &row["cells"][10]),
+        (&json!("low"), &json!("workload"))
+    );
     let sensor = &table(client, "nodesensors").await["rows"][0]["cells"];
     assert_eq!(
         sensor.as_array().unwrap()[..6],
