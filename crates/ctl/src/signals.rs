@@ -49,7 +49,7 @@ pub enum SignalsError {
     Watch(#[source] Box<watcher::Error>),
     /// The history cannot be read.
     #[error(
-        "cannot read the history; it needs to get pods and to create pods/portforward in namespace {namespace}"
+        "cannot read the history; it needs to list pods and to get and create pods/portforward in {namespace}"
     )]
     History {
         /// The operator's namespace.

@@ -148,9 +148,11 @@ async fn eventually(rules: &Rules, name: &str, holds: impl Fn(Option<&DetectionR
         }
     };
     let found = timeout(Duration::from_secs(20), wait).await;
-    if found.is_err() {
-        panic!("{name} stays {:?}", rules.get_opt(name).await.unwrap());
-    }
+    assert!(
+        found.is_ok(),
+        "{name} stays {:?}",
+        rules.get_opt(name).await.unwrap()
+    );
 }
 
 fn shipped(condition: &str) -> impl Fn(Option<&DetectionRule>) -> bool {
