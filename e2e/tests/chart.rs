@@ -190,6 +190,164 @@ fn the_network_reaches_an_agent_only_when_its_metrics_are_asked_for() {
     assert_eq!(container["readinessProbe"]["httpGet"]["port"], "metrics");
 }
 
+/// Everything that can be switched on.
+const EVERYTHING: [&str; 16] = [
+    "monitoring.serviceMonitor.enabled=true",
+    "monitoring.prometheusRule.enabled=true",
+    "monitoring.dashboard.enabled=true",
+    "networkPolicy.enabled=true",
+    "agent.metrics.enabled=true",
+    "agent.sysResource=true",
+    "agent.redaction.patterns={a-[0-9]+}",
+    "agent.podLabels.a=b",
+    "operator.podAnnotations.a=b",
+    "operator.export.stdout=true",
+    "operator.export.file.enabled=true",
+    "operator.export.http.url=https://siem.example/in",
+    "operator.export.http.tokenSecret.name=siem",
+    "operator.export.otlp.url=http://collector:4318",
+    "operator.export.otlp.tokenSecret.name=collector",
+    "operator.export.caConfigMap.name=trust",
+];
+
+#[test]
+fn everything_together_is_sound_and_needs_no_further_right() {
+    let mut lint = vec!["lint", "--strict"];
+    lint.extend(EVERYTHING.iter().flat_map(|setting| ["--set", setting]));
+    let output = run(&lint);
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stdout)
+    );
+    let (plain, everything) = (render(&[]), render(&EVERYTHING));
+    for kind in ["ClusterRole", "Role"] {
+        let rules = |objects| find(objects, kind, "yagura-operator")["rules"].clone();
+        assert_eq!(rules(&plain), rules(&everything));
+    }
+    let operator = find(&everything, "Deployment", "yagura-operator");
+    let mounted: BTreeSet<&str> = list(&only_container(operator)["volumeMounts"])
+        .map(|mount| text(&mount["name"]))
+        .collect();
+    let volumes: BTreeSet<&str> = list(&pod(operator)["volumes"])
+        .map(|volume| text(&volume["name"]))
+        .collect();
+    assert_eq!(mounted, volumes);
+    for (flag, folder) in [
+        ("export-http-token-file", "export-http"),
+        ("export-otlp-token-file", "export-otlp"),
+        ("export-ca", "export-ca"),
+    ] {
+        let mount = list(&only_container(operator)["volumeMounts"])
+            .find(|mount| mount["name"] == folder)
+            .unwrap();
+        assert!(
+            option(operator, flag).starts_with(text(&mount["mountPath"])),
+            "{flag}"
+        );
+    }
+}
+
+#[test]
+fn what_others_define_is_made_only_when_asked_for() {
+    let objects = render(&[]);
+    for object in &objects {
+        let group = text(&object["apiVersion"]);
+        assert!(!group.starts_with("monitoring.coreos.com"), "{object}");
+        assert_ne!(object["kind"], "NetworkPolicy");
+    }
+    let without_agents = render(&["monitoring.serviceMonitor.enabled=true"]);
+    find(&without_agents, "ServiceMonitor", "yagura-operator");
+    assert!(!without_agents.iter().any(|object| object["kind"] == "PodMonitor"));
+}
+
+#[test]
+fn alerts_and_the_dashboard_ask_for_metrics_that_exist() {
+    let references = ["operator", "agent"].map(|component| {
+        let path = format!(
+            "{}/../docs/reference/metrics-{component}.md",
+            env!("CARGO_MANIFEST_DIR")
+        );
+        std::fs::read_to_string(path).unwrap()
+    });
+    let known: BTreeSet<&str> = references
+        .iter()
+        .flat_map(|text| text.lines())
+        .filter_map(|line| line.strip_prefix("| `")?.split('`').next())
+        .collect();
+    assert!(known.len() > 30, "{known:?}");
+    let objects = render(&EVERYTHING);
+    let dashboard = find(&objects, "ConfigMap", "yagura-dashboard");
+    let dashboard: Value = serde_json::from_str(text(&dashboard["data"]["yagura.json"])).unwrap();
+    let mut asked = 0;
+    for text in [
+        dashboard.to_string(),
+        find(&objects, "PrometheusRule", "yagura").to_string(),
+    ] {
+        let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        for name in text
+            .split(|c| !is_name(c))
+            .filter(|name| name.starts_with("yagura_"))
+        {
+            let family = ["_bucket", "_sum", "_count"]
+                .iter()
+                .find_map(|end| name.strip_suffix(end));
+            assert!(
+                known.contains(name) || family.is_some_and(|family| known.contains(family)),
+                "{name}"
+            );
+            asked += 1;
+        }
+    }
+    assert!(asked > 30, "{asked}");
+    for panel in list(&dashboard["panels"]).filter(|panel| panel["type"] != "row") {
+        assert!(
+            list(&panel["targets"]).all(|target| !text(&target["expr"]).is_empty()),
+            "{panel}"
+        );
+        assert!(!text(&panel["description"]).is_empty(), "{panel}");
+    }
+}
+
+#[test]
+fn a_network_policy_leaves_an_agent_only_the_operator() {
+    let policy = |settings: &[&str], name: &str| {
+        let objects = render(&[&["networkPolicy.enabled=true"], settings].concat());
+        find(&objects, "NetworkPolicy", name)["spec"].clone()
+    };
+    let agent = policy(&[], "yagura-agent");
+    assert_eq!(agent["ingress"], json!([]));
+    assert_eq!(list(&agent["egress"]).count(), 1);
+    let objects = render(&[]);
+    let operator = find(&objects, "Deployment", "yagura-operator");
+    let to = &agent["egress"][0]["to"][0]["podSelector"]["matchLabels"];
+    assert_eq!(*to, operator["spec"]["selector"]["matchLabels"]);
+    let named = |port: &Value| text(&port["name"]).to_owned();
+    let ports: BTreeSet<String> = list(&only_container(operator)["ports"]).map(named).collect();
+    let open = policy(&[], "yagura-operator");
+    let allowed: BTreeSet<String> = list(&open["ingress"])
+        .flat_map(|rule| list(&rule["ports"]))
+        .map(|port| text(&port["port"]).to_owned())
+        .collect();
+    assert_eq!(allowed, ports);
+    let metrics = policy(&["agent.metrics.enabled=true"], "yagura-agent");
+    assert_eq!(metrics["ingress"][0]["ports"][0]["port"], "metrics");
+}
+
+#[test]
+fn an_export_file_needs_a_volume() {
+    let output = run(&[
+        "template",
+        "--set",
+        "operator.store.type=none,operator.export.file.enabled=true",
+    ]);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        !output.status.success() && errors.contains("needs a volume"),
+        "{errors}"
+    );
+}
+
 #[test]
 fn patterns_to_redact_reach_the_agent_and_restart_it() {
     let none = render(&[]);
@@ -493,6 +651,7 @@ fn values_that_do_not_exist_are_refused() {
         "agent.stateDirectory=relative/path",
         "operator.image.digest=latest",
         "agent.redaction.patterns={#not-a-comment}",
+        "operator.export.http.url=https://user:secret@siem.example/",
     ] {
         let output = run(&["template", "--set", setting]);
         let errors = String::from_utf8_lossy(&output.stderr);

@@ -9,6 +9,7 @@ use clap::{Parser, Subcommand};
 use yagura_telemetry::LogFormat;
 
 use crate::content::Packs;
+use crate::export::args::ExportArgs;
 
 pub use amount::{AmountError, Length, Size};
 
@@ -128,6 +129,10 @@ pub struct Args {
     #[arg(long, env = "YAGURA_GAP_SIGNAL_AFTER_SECONDS", value_name = "SECONDS", default_value_t = 60,
           value_parser = clap::value_parser!(u32).range(1..=86400))]
     pub gap_signal_after_seconds: u32,
+
+    /// Where signals are exported to.
+    #[command(flatten)]
+    pub export: ExportArgs,
 
     /// Log lines as text or json.
     #[arg(long, env = "YAGURA_LOG_FORMAT", default_value_t = LogFormat::Text)]

@@ -14,6 +14,7 @@ pub mod content;
 pub mod context;
 mod controllers;
 pub mod detection_rule;
+pub mod export;
 pub mod index;
 pub mod lease;
 pub mod metrics;
@@ -87,6 +88,9 @@ pub enum RunError {
     /// Something was not removed.
     #[error("the uninstall is not complete")]
     Uninstall(#[from] uninstall::UninstallError),
+    /// Signals cannot be exported as asked for.
+    #[error("cannot export signals")]
+    Export(#[from] export::SinkError),
     /// A task ended.
     #[error(transparent)]
     Task(#[from] TaskError),
@@ -137,6 +141,10 @@ pub async fn run(args: Args) -> Result<(), RunError> {
     tasks.spawn("history", history.serve(context.stop.clone()));
     tasks.spawn("signal-retention", signals::retain(context.clone()));
     tasks.spawn("signal-triage", signals::watch_triage(context.clone()));
+    for sink in export::sinks(&context.args.export)? {
+        let (ledger, metrics) = (context.signals.clone(), context.metrics.clone());
+        tasks.spawn("export", export::run(ledger, metrics, sink, context.stop.clone()));
+    }
     tasks.spawn("agents", agents.serve());
     info!(namespace = context.args.namespace, epoch, "the operator runs");
     Ok(tasks.first_end().await?)

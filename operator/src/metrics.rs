@@ -63,6 +63,10 @@ pub struct Metrics {
     pub content_writes: CounterFamily,
     /// Shipped names that objects of users have.
     pub content_taken_names: Gauge,
+    /// Changes of signals by sink and what became of them.
+    pub exported: CounterFamily<2>,
+    /// Attempts to export that failed and are repeated.
+    pub export_failures: CounterFamily,
 }
 
 impl Metrics {
@@ -231,6 +235,18 @@ impl Metrics {
                 registry,
                 "yagura_operator_content_taken_names",
                 "Shipped names that objects of users have, so that the shipped ones are not applied.",
+            ),
+            exported: counters(
+                registry,
+                "yagura_operator_exported_changes_total",
+                "Changes of signals by the sink they were exported to and what became of them: delivered, refused by it, missed because it was away for too long, or unreadable.",
+                ["sink", "result"],
+            ),
+            export_failures: counters(
+                registry,
+                "yagura_operator_export_failures_total",
+                "Attempts to export that failed and are repeated, by sink.",
+                ["sink"],
             ),
         }
     }

@@ -4,6 +4,7 @@
 //! transaction makes it durable; the writer is the only one that writes the objects.
 
 mod annotations;
+mod changes;
 mod detail;
 mod history;
 mod key;
@@ -29,6 +30,7 @@ use yagura_store::signals::{Applied, Incoming, Observed, RuleSummary, SignalStor
 use crate::metrics::Metrics;
 
 pub use history::{History, HistoryError};
+pub(crate) use object::{UnreadableDetail, parts};
 pub use own::{OWN_KIND, OwnFinding, OwnRule};
 pub use place::{Placement, Refused, place};
 pub use posture::{CHECK_KIND, PostureChange, Scope};

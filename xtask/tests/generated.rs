@@ -1,5 +1,5 @@
-//! The table of decisions and their proofs: every decision that the design stands on names the tests that would fail if
-//! it were broken, and these tests exist.
+//! Generated pages. The table of decisions and their proofs: every decision that the design stands on names the tests
+//! that would fail if it were broken, and these tests exist. The chart's values, from the comments above them.
 //!
 //! `UPDATE=1 cargo test -p xtask --test generated` rewrites it.
 
@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 #[path = "generated/decisions.rs"]
 mod decisions;
+#[path = "generated/values.rs"]
+mod values;
 
 use decisions::{DECISIONS, Decision, Proof};
 
@@ -18,13 +20,23 @@ fn root() -> PathBuf {
 
 #[test]
 fn proofs_are_fresh() {
-    let fresh = page();
-    let path = root().join(PAGE);
+    is_fresh(PAGE, &page());
+}
+
+#[test]
+fn the_page_of_values_is_fresh() {
+    let values = std::fs::read_to_string(root().join("charts/yagura/values.yaml")).unwrap();
+    is_fresh("docs/reference/values.md", &values::page(&values));
+}
+
+#[track_caller]
+fn is_fresh(page: &str, fresh: &str) {
+    let path = root().join(page);
     if std::env::var_os("UPDATE").is_some() {
-        std::fs::write(&path, &fresh).unwrap();
+        std::fs::write(&path, fresh).unwrap();
     }
     let found = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(found == fresh, "{PAGE} is stale; run: cargo xtask gen");
+    assert!(found == fresh, "{page} is stale; run: cargo xtask gen");
 }
 
 #[test]

@@ -3,10 +3,10 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
-use yagura_crds::SecuritySignalStatus;
 use yagura_crds::security_signal::{
     NODE_LABEL, Notification, RULE_LABEL, SEVERITY_LABEL, SOURCE_LABEL, SignalSample,
 };
+use yagura_crds::{SecuritySignalSpec, SecuritySignalStatus};
 use yagura_store::signals::Stored;
 
 use super::annotations;
@@ -37,10 +37,47 @@ pub(super) struct Object {
 /// The stored detail is not what this build writes.
 #[derive(Debug, thiserror::Error)]
 #[error("the stored detail of signal {name} cannot be read")]
-pub(super) struct UnreadableDetail {
+pub(crate) struct UnreadableDetail {
     name: String,
     #[source]
     source: serde_json::Error,
+}
+
+/// A signal as others are told of it, whole.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Parts {
+    /// Its identity.
+    pub(crate) spec: SecuritySignalSpec,
+    /// What was observed.
+    pub(crate) status: SecuritySignalStatus,
+    /// The node that it is about.
+    pub(crate) node: Option<String>,
+}
+
+/// What a stored signal says.
+pub(crate) fn parts(signal: &Stored) -> Result<Parts, UnreadableDetail> {
+    let (detail, status) = read(signal)?;
+    let mut spec = detail.spec;
+    spec.opened = time(signal.opened);
+    Ok(Parts {
+        spec,
+        status,
+        node: detail.node,
+    })
+}
+
+fn read(signal: &Stored) -> Result<(Detail, SecuritySignalStatus), UnreadableDetail> {
+    let unreadable = |source| UnreadableDetail {
+        name: signal.name.clone(),
+        source,
+    };
+    let detail: Detail = serde_json::from_slice(&signal.detail).map_err(unreadable)?;
+    let mut status = status(signal, &detail);
+    for sample in &signal.samples {
+        let sample: SignalSample = serde_json::from_slice(sample).map_err(unreadable)?;
+        status.samples.push(sample);
+    }
+    Ok((detail, status))
 }
 
 /// The object of a signal.
@@ -55,16 +92,7 @@ pub(super) fn smallest(signal: &Stored) -> Result<Object, UnreadableDetail> {
 
 /// The object, with as much given up as it takes to fit.
 fn shrunk(signal: &Stored, fits: usize) -> Result<Object, UnreadableDetail> {
-    let unreadable = |source| UnreadableDetail {
-        name: signal.name.clone(),
-        source,
-    };
-    let detail: Detail = serde_json::from_slice(&signal.detail).map_err(unreadable)?;
-    let mut status = status(signal, &detail);
-    for sample in &signal.samples {
-        let sample: SignalSample = serde_json::from_slice(sample).map_err(unreadable)?;
-        status.samples.push(sample);
-    }
+    let (detail, mut status) = read(signal)?;
     let identity = identity(signal, &detail);
     let taken = size(&identity) + ADDED;
     let mut steps = SHRINK.iter();
