@@ -45,6 +45,25 @@ pub async fn privileged(space: &Space, name: &str) -> Result<Pod> {
     start(space, name, json!({"app": name}), json!({"privileged": true})).await
 }
 
+/// Creates a privileged pod that no node takes: it is there to be judged, and costs next to nothing.
+pub async fn homeless(space: &Space, name: &str) -> Result<()> {
+    let pod: Pod = serde_json::from_value(json!({
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name},
+        "spec": {
+            "nodeSelector": {"e2e.yagura.dev/nowhere": "true"},
+            "containers": [{
+                "name": CONTAINER,
+                "image": IMAGE,
+                "securityContext": {"privileged": true},
+            }],
+        },
+    }))
+    .context("the pod's definition is wrong")?;
+    create(space, &pod).await
+}
+
 async fn start(space: &Space, name: &str, labels: Value, security: Value) -> Result<Pod> {
     let pod: Pod = serde_json::from_value(json!({
         "apiVersion": "v1",
@@ -63,13 +82,8 @@ async fn start(space: &Space, name: &str, labels: Value, security: Value) -> Res
         },
     }))
     .context("the pod's definition is wrong")?;
+    create(space, &pod).await?;
     let api = Api::<Pod>::namespaced(space.client.clone(), &space.name);
-    eventually("the namespace has its service account", || async {
-        api.create(&PostParams::default(), &pod)
-            .await
-            .with_context(|| format!("cannot create pod {name}"))
-    })
-    .await?;
     eventually("the pod is ready", || async {
         let pod = api.get(name).await?;
         let ready = pod
@@ -83,6 +97,17 @@ async fn start(space: &Space, name: &str, labels: Value, security: Value) -> Res
             .is_some_and(|status| status.container_statuses.is_some());
         ensure!(ready && started, "status of {name}: {:?}", pod.status);
         Ok(pod)
+    })
+    .await
+}
+
+async fn create(space: &Space, pod: &Pod) -> Result<()> {
+    let api = Api::<Pod>::namespaced(space.client.clone(), &space.name);
+    eventually("the namespace has its service account", || async {
+        api.create(&PostParams::default(), pod)
+            .await
+            .map(drop)
+            .with_context(|| format!("cannot create pod {}", pod.name_any()))
     })
     .await
 }

@@ -13,6 +13,7 @@ pub mod conditions;
 pub mod content;
 pub mod context;
 mod controllers;
+mod descriptors;
 pub mod detection_rule;
 pub mod export;
 pub mod index;
@@ -98,6 +99,7 @@ pub enum RunError {
 
 /// Runs until it is told to stop or a task ends.
 pub async fn run(args: Args) -> Result<(), RunError> {
+    descriptors::raise_limit();
     let stop = CancellationToken::new();
     let shipped = Bundle::embedded()?.selected(&args.content_packs);
     let mut registry = Registry::default();

@@ -1,9 +1,11 @@
 //! Benchmarks: what Yagura costs and how quick it is, measured on this machine in one run.
 
 mod agent;
+mod curves;
 mod http;
 mod latency;
 pub(crate) mod load;
+mod operator;
 mod overhead;
 mod report;
 mod signals;
@@ -26,7 +28,13 @@ pub(crate) enum Subject {
     /// The main job: from an execution to the agent's output and to a SecuritySignal, and what the agent costs.
     #[default]
     Main,
+    /// The operator with 10, 100, 1,000 and 5,000 simulated agents; takes about forty minutes, and writes the curves of
+    /// docs/performance.md.
+    Operator,
 }
+
+/// How many agents are simulated, one run each.
+pub(crate) const AGENTS: [usize; 4] = [10, 100, 1_000, 5_000];
 
 /// The rule that finds the marked processes of the load; one signal each.
 const MARKED_RULE: &str = r#"apiVersion: yagura.dev/v1alpha1
@@ -78,9 +86,11 @@ impl Bench<'_> {
 }
 
 /// Runs the benchmarks of a subject and shows the figures. A missed bar is shown, not an error.
-pub(crate) fn run(places: &Places, subject: Subject, json: bool) -> Result<()> {
+/// `agents` are the numbers of simulated agents.
+pub(crate) fn run(places: &Places, subject: Subject, agents: &[usize], json: bool) -> Result<()> {
     match subject {
         Subject::Main => main_job(places, json),
+        Subject::Operator => operator::run(places, agents, json),
     }
 }
 

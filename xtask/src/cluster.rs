@@ -1,6 +1,7 @@
 //! A real Kubernetes with one node on this machine: the API server, kubelet, containerd and everything else that a node
 //! has, as plain processes, for development, the demo and the end-to-end tests.
 
+mod alone;
 mod binaries;
 mod cleanup;
 mod control_plane;
@@ -25,6 +26,7 @@ use crate::install;
 use crate::process::{daemon, owned, tail, wait_until};
 use crate::progress::{say, seconds, step};
 
+pub(crate) use alone::Alone;
 pub(crate) use binaries::{helm, kubectl as kubectl_program, on_path};
 pub(crate) use images::BUSYBOX_IMAGE;
 pub(crate) use kubectl::Kubectl;

@@ -72,6 +72,9 @@ enum Task {
         /// What is measured.
         #[arg(value_enum, default_value_t)]
         subject: bench::Subject,
+        /// Numbers of simulated agents, for the operator.
+        #[arg(long, value_delimiter = ',', default_values_t = bench::AGENTS)]
+        agents: Vec<usize>,
         /// Print one JSON line a figure.
         #[arg(long)]
         json: bool,
@@ -130,7 +133,11 @@ fn run(arguments: Arguments) -> Result<bool> {
         Task::Demo { keep, kubeconfig } => demo::run(&places, keep, kubeconfig)?,
         Task::Image { profile } => image::run(&places, profile)?,
         Task::Gen { check } => generate::run(&places, check)?,
-        Task::Bench { subject, json } => bench::run(&places, subject, json)?,
+        Task::Bench {
+            subject,
+            agents,
+            json,
+        } => bench::run(&places, subject, &agents, json)?,
         Task::BenchLoad(load) => bench::load::run(&load)?,
         Task::Tidy => {
             tidy::run(&places)?;

@@ -16,6 +16,7 @@ mod refuse_invalid_rules;
 mod refuse_strangers;
 mod run_shipped_content;
 mod skeleton;
+mod sum_up_what_failed_before;
 mod survive_hostile_acts;
 mod survive_kills;
 mod tell_silence;

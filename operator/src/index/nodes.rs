@@ -156,12 +156,13 @@ impl Nodes {
         self.changed(node);
     }
 
-    /// A node's facts.
+    /// A node's facts. Agents tell them with each connection: the same ones are kept as they are, and need no new verdict.
     pub fn facts(&mut self, node: &str, facts: NodeFacts, now: Timestamp) {
         let state = self.heard(node, now);
-        state.facts = Some(Arc::new(facts));
+        if state.facts.as_deref() != Some(&facts) {
+            state.facts = Some(Arc::new(facts));
+        }
         self.facts.send_modify(|n| *n += 1);
-        self.changed(node);
     }
 
     /// The agent in this pod ends in order: its silence from now on has a reason.

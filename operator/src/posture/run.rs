@@ -268,7 +268,12 @@ impl State {
             }
             self.reload = false;
         }
-        self.work.nodes(&context.index.read(), now());
+        let changed = self.work.changed_nodes(&context.index.read(), now());
+        for node in changed {
+            self.work.node(node);
+            // All nodes of a cluster report when the operator starts: others must not wait for all of them.
+            tokio::task::yield_now().await;
+        }
         let outcome = self.work.settle(now());
         let mut failed = false;
         for (check, change) in outcome.signals {

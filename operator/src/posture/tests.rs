@@ -262,20 +262,32 @@ fn facts(anonymous: &str) -> NodeFacts {
     }
 }
 
+/// Judges the nodes that must be; how many those are.
+fn judge_nodes(work: &mut Work, index: &Index, now: Timestamp) -> usize {
+    let changed = work.changed_nodes(index, now);
+    let count = changed.len();
+    for node in changed {
+        work.node(node);
+    }
+    count
+}
+
 #[test]
 fn what_a_silent_node_said_becomes_an_error_and_resolves_nothing() {
     let mut work = work(Vec::new());
     let mut index = Index::new(1);
     let session = index.nodes.open("n1", Call::Subscribe, at(1));
     index.nodes.facts("n1", facts("true"), at(1));
-    assert!(work.nodes(&index, at(2)));
+    assert_eq!(judge_nodes(&mut work, &index, at(2)), 1);
     let first = work.settle(at(2));
     assert_eq!(told(&first, "anonymous"), expect(&[("cluster", 1)]));
-    assert!(!work.nodes(&index, at(3)), "the same facts are judged once");
+    index.nodes.facts("n1", facts("true"), at(2));
+    let again = judge_nodes(&mut work, &index, at(3));
+    assert_eq!(again, 0, "the same facts are judged once");
 
     index.nodes.close("n1", Call::Subscribe, session.id);
-    assert!(!work.nodes(&index, at(300)));
-    assert!(work.nodes(&index, at(700)));
+    assert_eq!(judge_nodes(&mut work, &index, at(300)), 0);
+    assert_eq!(judge_nodes(&mut work, &index, at(700)), 1);
     let silent = work.settle(at(700));
     assert!(told(&silent, "anonymous").is_empty());
     let status = &silent
@@ -289,13 +301,16 @@ fn what_a_silent_node_said_becomes_an_error_and_resolves_nothing() {
 
     index.nodes.open("n1", Call::Subscribe, at(800));
     index.nodes.facts("n1", facts("false"), at(800));
-    assert!(work.nodes(&index, at(801)));
+    assert_eq!(judge_nodes(&mut work, &index, at(801)), 1);
     assert_eq!(
         told(&work.settle(at(801)), "anonymous"),
         expect(&[("cluster", 0)])
     );
     index.nodes.delete("n1");
-    assert!(work.nodes(&index, at(802)));
+    assert_eq!(judge_nodes(&mut work, &index, at(802)), 0);
+    let gone = work.settle(at(802));
+    let (_, status) = gone.checks.iter().find(|(name, _)| name == "anonymous").unwrap();
+    assert_eq!(status.results.unwrap().pass, 0);
 }
 
 #[test]

@@ -32,6 +32,14 @@ pub(super) struct Work {
     nodes: HashMap<String, (Arc<NodeFacts>, bool)>,
 }
 
+/// A node that must be judged.
+#[derive(Debug)]
+pub(super) struct ChangedNode {
+    name: String,
+    facts: Arc<NodeFacts>,
+    stale: bool,
+}
+
 /// What an evaluation means for the cluster.
 #[derive(Debug, Default)]
 pub(super) struct Outcome {
@@ -129,9 +137,10 @@ impl Work {
         self.findings.retain(kind, listed);
     }
 
-    /// Judges the nodes whose facts changed or became stale; whether there were any.
-    pub(super) fn nodes(&mut self, index: &Index, now: Timestamp) -> bool {
-        let mut changed = false;
+    /// The nodes whose facts changed or became stale since they were judged; nodes that are gone are forgotten. This only
+    /// compares, so that the index is not locked while thousands of nodes are judged.
+    pub(super) fn changed_nodes(&mut self, index: &Index, now: Timestamp) -> Vec<ChangedNode> {
+        let mut changed = Vec::new();
         let mut there = BTreeSet::new();
         for (name, state) in index.nodes.iter() {
             let Some(facts) = &state.facts else { continue };
@@ -141,20 +150,27 @@ impl Work {
             if judged.is_some_and(|(before, was_stale)| Arc::ptr_eq(before, facts) && *was_stale == stale) {
                 continue;
             }
-            let source = Source {
-                kind: ResourceType::NodeKubelet,
-                id: name.to_owned(),
-            };
-            self.findings
-                .judge(source, &resources::of_node(facts, stale), &self.active);
-            self.nodes.insert(name.to_owned(), (Arc::clone(facts), stale));
-            changed = true;
+            changed.push(ChangedNode {
+                name: name.to_owned(),
+                facts: Arc::clone(facts),
+                stale,
+            });
         }
-        let before = self.nodes.len();
         self.nodes.retain(|name, _| there.contains(name));
-        changed |= self.nodes.len() != before;
         self.findings.retain(ResourceType::NodeKubelet, &there);
         changed
+    }
+
+    /// Judges a node.
+    pub(super) fn node(&mut self, node: ChangedNode) {
+        let ChangedNode { name, facts, stale } = node;
+        let source = Source {
+            kind: ResourceType::NodeKubelet,
+            id: name.clone(),
+        };
+        self.findings
+            .judge(source, &resources::of_node(&facts, stale), &self.active);
+        self.nodes.insert(name, (facts, stale));
     }
 
     /// What the results mean now. Statuses are returned only where they changed; `told` takes them

@@ -66,6 +66,17 @@ pub(crate) fn everything(layout: &Layout) -> Result<()> {
     }
 }
 
+/// Stops an API server that is alone, and removes its folder.
+pub(crate) fn alone(layout: &Layout) -> Result<()> {
+    stop_parts(layout)?;
+    match std::fs::remove_dir_all(layout.root()) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot remove {}", layout.root().display()))
+        }
+        _ => Ok(()),
+    }
+}
+
 fn stop_parts(layout: &Layout) -> Result<()> {
     let processes = owned(&layout.state())?;
     for part in ORDER {

@@ -50,8 +50,9 @@ rules:
 /// Starts etcd.
 pub(crate) fn etcd(cluster: &Cluster) -> Result<()> {
     let pki = |file: &str| cluster.layout.pki(file).display().to_string();
-    let client = format!("https://{NODE_ADDRESS}:2379");
-    let peer = format!("https://{NODE_ADDRESS}:2380");
+    let address = cluster.layout.address();
+    let client = format!("https://{address}:2379");
+    let peer = format!("https://{address}:2380");
     let mut etcd = Command::new(cluster.programs.etcd());
     etcd.args(["--name", "node-1", "--log-level", "warn"])
         .arg("--data-dir")
@@ -90,24 +91,45 @@ pub(crate) fn etcd(cluster: &Cluster) -> Result<()> {
     cluster.start("etcd", &mut etcd)
 }
 
-/// Starts the API server.
+/// Starts the API server of a whole cluster.
 pub(crate) fn api_server(cluster: &Cluster) -> Result<()> {
+    api_server_with(cluster, AUDIT_POLICY, &[])
+}
+
+/// Starts an API server whose objects nobody acts on, and that logs every call of one user.
+pub(crate) fn api_server_alone(cluster: &Cluster, logged_user: &str) -> Result<()> {
+    let policy = format!(
+        "apiVersion: audit.k8s.io/v1\nkind: Policy\nomitStages: [RequestReceived]\nrules:\n\
+         - {{level: Metadata, users: ['{logged_user}']}}\n- {{level: None}}\n"
+    );
+    let flags = [
+        // Nobody makes the accounts that pods without one would get.
+        "--disable-admission-plugins=ServiceAccount",
+        // Endpoints must not be on loopback, and nobody looks for them.
+        "--endpoint-reconciler-type=none",
+        "--audit-log-maxsize=1000",
+    ];
+    api_server_with(cluster, &policy, &flags)
+}
+
+fn api_server_with(cluster: &Cluster, audit_policy: &str, flags: &[&str]) -> Result<()> {
+    let address = cluster.layout.address();
     let admission = cluster.layout.in_state("admission.yaml");
     let audit = cluster.layout.in_state("audit-policy.yaml");
-    for (file, text) in [(&admission, ADMISSION), (&audit, AUDIT_POLICY)] {
+    for (file, text) in [(&admission, ADMISSION), (&audit, audit_policy)] {
         std::fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))?;
     }
     let pki = |flag: &str, file: &str| format!("--{flag}={}", cluster.layout.pki(file).display());
     let mut server = Command::new(cluster.programs.kubernetes("kube-apiserver"));
     server
-        .arg(format!("--etcd-servers=https://{NODE_ADDRESS}:2379"))
+        .arg(format!("--etcd-servers=https://{address}:2379"))
         .args([
             pki("etcd-cafile", "etcd-ca.crt"),
             pki("etcd-certfile", "etcd-client.crt"),
         ])
         .arg(pki("etcd-keyfile", "etcd-client.key"))
-        .arg(format!("--bind-address={NODE_ADDRESS}"))
-        .arg(format!("--advertise-address={NODE_ADDRESS}"))
+        .arg(format!("--bind-address={address}"))
+        .arg(format!("--advertise-address={address}"))
         .args([
             "--secure-port=6443",
             "--allow-privileged=true",
@@ -148,7 +170,9 @@ pub(crate) fn api_server(cluster: &Cluster) -> Result<()> {
             "--audit-log-path={}",
             cluster.layout.log("audit").display()
         ))
-        .args(["--audit-log-maxsize=50", "--audit-log-maxbackup=2"]);
+        .args(["--audit-log-maxsize=50", "--audit-log-maxbackup=2"])
+        // A flag that comes again replaces the one before.
+        .args(flags);
     cluster.start("kube-apiserver", &mut server)
 }
 

@@ -11,6 +11,9 @@ pub(crate) const NODE: &str = "node-1";
 /// API server, which they cannot on a loopback address.
 pub(crate) const NODE_ADDRESS: &str = "10.201.0.1";
 
+/// The address of an API server that is alone.
+pub(crate) const LOOPBACK: &str = "127.0.0.1";
+
 /// The interface that carries [`NODE_ADDRESS`].
 pub(crate) const NODE_INTERFACE: &str = "yagura-node";
 
@@ -33,6 +36,7 @@ pub(crate) const CNI_NETWORK: &str = "yagura";
 #[derive(Debug, Clone)]
 pub(crate) struct Layout {
     root: PathBuf,
+    address: &'static str,
 }
 
 impl Layout {
@@ -40,13 +44,26 @@ impl Layout {
     pub(crate) fn new(places: &Places) -> Self {
         Self {
             root: places.cluster(),
+            address: NODE_ADDRESS,
         }
     }
 
-    /// The layout in any folder.
-    #[cfg(test)]
-    pub(crate) fn at(root: PathBuf) -> Self {
-        Self { root }
+    /// The layout of an API server alone in any folder: it needs no interface, and runs beside a cluster.
+    pub(crate) fn alone(root: PathBuf) -> Self {
+        Self {
+            root,
+            address: LOOPBACK,
+        }
+    }
+
+    /// The address of etcd and the API server.
+    pub(crate) fn address(&self) -> &'static str {
+        self.address
+    }
+
+    /// The API server's URL.
+    pub(crate) fn api_server(&self) -> String {
+        format!("https://{}:6443", self.address)
     }
 
     /// Kept between clusters: the lock, the last logs.
@@ -98,9 +115,4 @@ impl Layout {
     pub(crate) fn containerd_socket(&self) -> PathBuf {
         self.in_state("containerd.sock")
     }
-}
-
-/// The API server's URL.
-pub(crate) fn api_server() -> String {
-    format!("https://{NODE_ADDRESS}:6443")
 }

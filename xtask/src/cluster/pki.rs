@@ -13,7 +13,7 @@ use rcgen::{
     KeyUsagePurpose, SerialNumber,
 };
 
-use super::layout::{API_SERVICE, Layout, NODE, NODE_ADDRESS, api_server};
+use super::layout::{API_SERVICE, LOOPBACK, Layout, NODE, NODE_ADDRESS};
 
 /// The cluster is thrown away long before.
 const VALID_FOR: Duration = Duration::from_hours(365 * 24);
@@ -41,7 +41,7 @@ const CLUSTER: &[Identity<'_>] = &[
         serves: &[
             NODE_ADDRESS,
             API_SERVICE,
-            "127.0.0.1",
+            LOOPBACK,
             "localhost",
             NODE,
             "kubernetes",
@@ -74,7 +74,7 @@ const ETCD: &[Identity<'_>] = &[
         file: "etcd-server",
         name: "etcd",
         group: None,
-        serves: &[NODE_ADDRESS],
+        serves: &[NODE_ADDRESS, LOOPBACK],
     },
     client("etcd-client", "kube-apiserver", None),
 ];
@@ -191,7 +191,7 @@ fn kubeconfig(layout: &Layout, user: &str) -> Result<String> {
         "apiVersion": "v1",
         "kind": "Config",
         "clusters": [{"name": "yagura", "cluster": {
-            "server": api_server(),
+            "server": layout.api_server(),
             "certificate-authority": path("ca.crt".to_owned()),
         }}],
         "users": [{"name": user, "user": {
@@ -228,7 +228,7 @@ mod tests {
     #[test]
     fn kubeconfigs_name_files_that_exist_and_nobody_else_reads() {
         let root = std::env::temp_dir().join(format!("xtask-pki-{}", std::process::id()));
-        let layout = Layout::at(root.clone());
+        let layout = Layout::alone(root.clone());
         write(&layout).unwrap();
         let mut configs: Vec<_> = USERS.iter().map(|user| layout.part_kubeconfig(user)).collect();
         configs.push(layout.kubeconfig());
