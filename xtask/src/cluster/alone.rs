@@ -58,3 +58,21 @@ impl Drop for Alone {
         drop(cleanup::alone(&self.0.layout));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[ignore = "needs the cluster's programs, which `cargo xtask cluster up` builds"]
+    fn it_answers_and_leaves_nothing() {
+        let places = Places::find().unwrap();
+        let folder = places.scratch("test-alone");
+        let alone = Alone::start(&places, &folder, "nobody").unwrap();
+        let namespaces = alone.kubectl().run(&["get", "namespaces", "-o", "name"]).unwrap();
+        assert!(namespaces.contains("namespace/default"), "{namespaces}");
+        assert!(alone.kubeconfig().exists() && alone.calls().exists());
+        drop(alone);
+        assert!(!folder.exists());
+    }
+}

@@ -24,8 +24,8 @@ const AGENT: &str = "yagura-agent";
 /// Audience of the agents' tokens.
 const AUDIENCE: &str = "yagura-operator";
 
-/// Namespaces with workloads.
-const NAMESPACES: usize = 20;
+/// Namespaces with workloads; nodes take turns.
+pub(crate) const NAMESPACES: usize = 20;
 
 /// Tokens must last for the whole run: one day.
 const LIFE: i64 = 86_400;

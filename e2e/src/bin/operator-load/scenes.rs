@@ -13,6 +13,7 @@ use crate::calls::{Calls, float};
 use crate::figures::print;
 use crate::fleet::Fleet;
 use crate::messages::Matches;
+use crate::objects::NAMESPACES;
 use crate::operator::Operator;
 use crate::signals::Watch;
 
@@ -254,7 +255,10 @@ async fn many_groups(stage: &Stage) -> Result<()> {
             group: format!("group-{group}"),
             count: 1,
         };
-        stage.fleet.matches(group % stage.agents, matches)?;
+        // Workloads of these agents are in the same namespace, so that its cap is reached.
+        stage
+            .fleet
+            .matches(group * NAMESPACES % stage.agents, matches)?;
     }
     let seen = watch.first(&rules, PATIENCE).await?;
     let mut waits: Vec<f64> = rules
