@@ -248,6 +248,28 @@ fn signals_never_written_come_first() {
 }
 
 #[test]
+fn what_a_rule_finds_first_does_not_wait_behind_the_flood_of_another() {
+    let mut store = store();
+    let flood = (1..=50)
+        .map(|n| record(n, found("flooded", &format!("k{n}"), 1)))
+        .collect();
+    apply(&mut store, flood, 1);
+    apply(&mut store, vec![record(51, found("quiet", "k", 1))], 9);
+    apply(&mut store, vec![record(52, found("quiet", "l", 1))], 9);
+    let order: Vec<_> = due_at(&store, 10).into_iter().map(|p| p.signal.rule).collect();
+    assert_eq!(
+        (&*order[0], &*order[1]),
+        ("flooded", "quiet"),
+        "the first of each rule"
+    );
+    assert_eq!(
+        order.last().map(String::as_str),
+        Some("quiet"),
+        "its second takes its turn"
+    );
+}
+
+#[test]
 fn a_relocated_signal_says_where_it_belongs() {
     let mut store = store();
     apply(&mut store, vec![record(1, found("r", "k", 1))], 1);
