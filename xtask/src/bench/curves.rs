@@ -159,8 +159,8 @@ mod tests {
         assert!((ceiling(1.7) - 2.0).abs() < 1e-9);
         assert!((ceiling(0.0) - 1e-3).abs() < 1e-9);
         assert_eq!(
-            (number(0.0), number(0.42), number(3.14), number(88.2)),
-            ("0".into(), "0.42".into(), "3.1".into(), "88".into())
+            (number(0.0), number(0.42), number(2.71), number(88.2)),
+            ("0".into(), "0.42".into(), "2.7".into(), "88".into())
         );
     }
 }

@@ -107,11 +107,11 @@ pub(super) fn run(places: &Places, agents: &[usize], json: bool) -> Result<()> {
         shown_live(&mut build("yagura-operator", "yagura-operator"))?;
         shown_live(&mut build("yagura-e2e", "operator-load"))
     })?;
-    let built = image::target_folder(places)?.join("release");
+    let programs = image::target_folder(places)?.join("release");
     let mut figures = Vec::new();
     for count in agents {
         figures.extend(step(&format!("play {count} agents"), || {
-            one_run(places, &scratch, &built, *count)
+            one_run(places, &scratch, &programs, *count)
         })?);
     }
     if agents.len() > 1 {
@@ -123,7 +123,7 @@ pub(super) fn run(places: &Places, agents: &[usize], json: bool) -> Result<()> {
     show(&figures, json)
 }
 
-fn one_run(places: &Places, scratch: &Path, built: &Path, agents: usize) -> Result<Vec<Measured>> {
+fn one_run(places: &Places, scratch: &Path, programs: &Path, agents: usize) -> Result<Vec<Measured>> {
     let alone = Alone::start(places, &scratch.join("api-server"), ACCOUNT)?;
     let folder = scratch.join("operator");
     if folder.exists() {
@@ -146,10 +146,10 @@ fn one_run(places: &Places, scratch: &Path, built: &Path, agents: usize) -> Resu
 
     let mut load = Command::new("taskset");
     load.args(["--cpu-list", "0"])
-        .arg(built.join("operator-load"))
+        .arg(programs.join("operator-load"))
         .args(["--agents", &agents.to_string()])
         .arg("--operator")
-        .arg(built.join("yagura-operator"))
+        .arg(programs.join("yagura-operator"))
         .arg("--folder")
         .arg(&folder)
         .arg("--calls")
