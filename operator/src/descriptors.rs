@@ -15,7 +15,11 @@ pub(crate) fn raise_limit() {
         maximum: limit.maximum,
     };
     match setrlimit(Resource::Nofile, raised) {
-        Ok(()) => info!(from = limit.current, to = limit.maximum, "raised the limit of open files"),
+        Ok(()) => info!(
+            from = limit.current,
+            to = limit.maximum,
+            "raised the limit of open files"
+        ),
         Err(error) => warn!(%error, limit = limit.current, "cannot raise the limit of open files"),
     }
 }

@@ -107,6 +107,8 @@ pub async fn run(args: Args) -> Result<(), RunError> {
     let readiness = Readiness::default();
     let lease_gate = readiness.gate("lease");
     let store_gate = readiness.gate("store");
+    // Until every other gate is made: without it, the operator would be ready for a moment between two of them.
+    let start_gate = readiness.gate("start");
     let mut tasks = Supervisor::new(stop.clone());
     tasks.spawn("termination", terminated(stop.clone())?);
     let admin = Admin::bind(args.admin_listen, Arc::new(registry), readiness.clone()).await?;
@@ -148,6 +150,7 @@ pub async fn run(args: Args) -> Result<(), RunError> {
         tasks.spawn("export", export::run(ledger, metrics, sink, context.stop.clone()));
     }
     tasks.spawn("agents", agents.serve());
+    start_gate.open();
     info!(namespace = context.args.namespace, epoch, "the operator runs");
     Ok(tasks.first_end().await?)
 }

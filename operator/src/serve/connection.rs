@@ -144,6 +144,11 @@ async fn accept(
     let mut handshakes = JoinSet::new();
     loop {
         while handshakes.try_join_next().is_some() {}
+        // Whoever is one too many waits in the listener's queue: an agent that is turned away would come back with another
+        // handshake, and thousands of them would keep the operator busy with those alone.
+        let Ok(permit) = Arc::clone(&strangers).acquire_owned().await else {
+            return;
+        };
         let stream = match listener.accept().await {
             Ok((stream, _)) => stream,
             Err(error) => {
@@ -152,10 +157,6 @@ async fn accept(
                 sleep(ACCEPT_PAUSE).await;
                 continue;
             }
-        };
-        let Ok(permit) = Arc::clone(&strangers).try_acquire_owned() else {
-            metrics.dropped_connections.inc(["too-many"]);
-            continue;
         };
         let (acceptor, metrics, ready) = (acceptor.clone(), metrics.clone(), ready.clone());
         handshakes.spawn(async move {

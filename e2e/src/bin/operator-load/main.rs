@@ -19,7 +19,7 @@ mod signals;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use clap::Parser;
 use yagura_e2e::cluster;
 
@@ -64,9 +64,10 @@ async fn main() -> Result<()> {
 
     let operator =
         Operator::start(&arguments.operator, &arguments.folder, &kubeconfig, Some(FILLING)).await?;
-    let bundle = yagura_e2e::peer::bundle(&client)
-        .await
-        .context("the operator is ready, but its trust bundle is not published")?;
+    let bundle = yagura_e2e::eventually("the trust bundle is published", || {
+        yagura_e2e::peer::bundle(&client)
+    })
+    .await?;
     let fleet = Fleet::start(identities, &bundle, operator.agents_address())?;
     let mut stage = Stage {
         client,

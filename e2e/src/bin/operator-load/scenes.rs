@@ -256,9 +256,7 @@ async fn many_groups(stage: &Stage) -> Result<()> {
             count: 1,
         };
         // Workloads of these agents are in the same namespace, so that its cap is reached.
-        stage
-            .fleet
-            .matches(group * NAMESPACES % stage.agents, matches)?;
+        stage.fleet.matches(group * NAMESPACES % stage.agents, matches)?;
     }
     let seen = watch.first(&rules, PATIENCE).await?;
     let mut waits: Vec<f64> = rules
