@@ -63,12 +63,7 @@ async fn serve(args: &RunArgs) -> Result<(), RunError> {
     let (sensing, has_policy) = (readiness.gate("sensor"), readiness.gate("policy"));
     if let Some(address) = args.metrics_address {
         let admin = Admin::bind(address, Arc::new(registry), readiness).await?;
-        let stopped = stop.clone().cancelled_owned();
-        tasks.spawn(async move {
-            if let Err(error) = admin.serve(stopped).await {
-                tracing::error!(error = %chain(&error), "health and metrics are not served any more");
-            }
-        });
+        tasks.spawn(administer(admin, stop.clone()));
     }
 
     let host = Arc::new(identify(args.node_name.as_deref())?);
@@ -120,13 +115,11 @@ async fn serve(args: &RunArgs) -> Result<(), RunError> {
     let hang_up = CancellationToken::new();
     let farewell = Farewell::default();
     let heartbeat = heartbeat(args, &host);
-    if let Some(heartbeat) = &heartbeat {
-        if let Some(gap) = heartbeat.gap(SystemTime::now()) {
-            watch::gap(&gap, &recorder, printer.as_ref(), &metrics);
-        }
-        tasks.spawn(until(&hang_up, heartbeat.clone().run()));
+    let gap = heartbeat.as_ref().and_then(|last| last.gap(SystemTime::now()));
+    watch::gap(gap, &recorder, printer, &metrics);
+    if let Some(heartbeat) = heartbeat.clone() {
+        tasks.spawn(until(&hang_up, heartbeat.run()));
     }
-    drop(printer);
     if let (Some(operator), Some(journal)) = (operator, journal.clone()) {
         let root = Arc::new(HostRoot::open(&args.kernel.host_root)?);
         tasks.spawn(until(&hang_up, Arc::clone(&agent).collect_facts(root)));
@@ -145,22 +138,11 @@ async fn serve(args: &RunArgs) -> Result<(), RunError> {
 
     let mut losses = SensorLosses::default();
     let ended = watch::end(args.time, &agent, &recorder, &mut losses, &stop).await;
-    let reason = match &ended {
-        Ok(()) if stop.is_cancelled() => "Terminated",
-        Ok(()) => "TimeOver",
-        Err(_) => "Failed",
-    };
+    let reason = reason(ended.is_ok(), &stop);
     farewell.because(reason);
     // Nothing new comes, what was seen is folded and written, then it is handed over.
     let sensor = agent.sight.take();
-    let last = move || {
-        let counters = sensor.and_then(counted);
-        if let Some(counters) = &counters {
-            recorder.lose(losses.news(counters));
-        }
-        drop(recorder);
-        counters
-    };
+    let last = move || sensor.and_then(|sensor| counted(sensor, recorder, &losses));
     let (counters, flush) = join(last, recording).await;
     if let Some(journal) = journal {
         watch::handed_over(&journal, FAREWELL).await;
@@ -169,17 +151,29 @@ async fn serve(args: &RunArgs) -> Result<(), RunError> {
     stop.cancel();
     tasks.close();
     tasks.wait().await;
-    if let (Some(heartbeat), Ok(())) = (&heartbeat, &ended)
-        && let Err(error) = heartbeat.end(reason)
-    {
-        tracing::warn!(%error, "the next agent cannot know that this one ended in order");
-    }
+    watch::ended(heartbeat.filter(|_| ended.is_ok()), reason);
     let drain = match output {
         Some(output) => join(|| {}, output).await.1,
         None => Ok(()),
     };
     watch::summary(&metrics, counters.flatten().as_ref());
     flush.and(drain).and(ended)
+}
+
+/// Health and metrics until the agent ends.
+async fn administer(admin: Admin, stop: CancellationToken) {
+    if let Err(error) = admin.serve(stop.cancelled_owned()).await {
+        tracing::error!(error = %chain(&error), "health and metrics are not served any more");
+    }
+}
+
+/// Why the agent ends, for the operator and for the next agent.
+fn reason(in_order: bool, stop: &CancellationToken) -> &'static str {
+    match (in_order, stop.is_cancelled()) {
+        (false, _) => "Failed",
+        (true, true) => "Terminated",
+        (true, false) => "TimeOver",
+    }
 }
 
 /// The sign of life: an agent of a node always keeps one, one that is alone where there is a folder for it.
@@ -205,10 +199,15 @@ async fn join<T: Send + 'static>(
     }
 }
 
-/// Stops the sensor and reads its final counters.
-fn counted(sensor: Sensor) -> Option<CounterSnapshot> {
-    sensor
-        .stop()
+/// Stops the sensor, reads its final counters, and tells what it lost at last.
+fn counted(sensor: Sensor, recorder: Recorder, losses: &SensorLosses) -> Option<CounterSnapshot> {
+    let counters = sensor.stop();
+    if let Ok(counters) = &counters {
+        recorder.lose(losses.news(counters));
+    }
+    // The recorder's thread ends with its last handle.
+    drop(recorder);
+    counters
         .inspect_err(
             |error| tracing::warn!(error = %chain(error), "the sensor's last counters cannot be read"),
         )

@@ -14,7 +14,7 @@ use yagura_store::spool::Usage;
 use super::RunError;
 use crate::agent::Agent;
 use crate::bpf::CounterSnapshot;
-use crate::heartbeat::Gap;
+use crate::heartbeat::{Gap, Heartbeat};
 use crate::journal::Journal;
 use crate::metrics::Metrics;
 use crate::output::{self, Line, Printer};
@@ -114,7 +114,8 @@ pub(super) async fn handed_over(journal: &Journal, patience: Duration) {
 }
 
 /// Tells for how long nobody watched before this agent: the operator, whoever reads the output, and the metrics.
-pub(super) fn gap(gap: &Gap, recorder: &Recorder, printer: Option<&Printer>, metrics: &Metrics) {
+pub(super) fn gap(gap: Option<Gap>, recorder: &Recorder, printer: Option<Printer>, metrics: &Metrics) {
+    let Some(gap) = gap else { return };
     tracing::info!(
         seconds = gap.time.as_secs(),
         explanation = gap.explanation,
@@ -135,8 +136,17 @@ pub(super) fn gap(gap: &Gap, recorder: &Recorder, printer: Option<&Printer>, met
         printer.print(Line::Gap(output::Gap {
             since,
             until,
-            explanation: gap.explanation.clone(),
+            explanation: gap.explanation,
         }));
+    }
+}
+
+/// Tells the next agent that this one ended in order.
+pub(super) fn ended(heartbeat: Option<Heartbeat>, reason: &str) {
+    if let Some(heartbeat) = heartbeat
+        && let Err(error) = heartbeat.end(reason)
+    {
+        tracing::warn!(%error, "the next agent cannot know that this one ended in order");
     }
 }
 

@@ -191,7 +191,7 @@ impl Scene<'_> {
         after_goodbye || self.spoke.is_some_and(|spoke| revision(pod) != Some(spoke))
     }
 
-    /// Draining leaves the pods of DaemonSets and of the node itself.
+    /// Draining leaves the pods of daemon sets and of the node itself.
     fn is_drained(&self) -> bool {
         self.pods
             .values()

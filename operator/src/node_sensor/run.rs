@@ -220,7 +220,7 @@ impl Sensors {
                 seen.push(Seen {
                     node: name.clone(),
                     connected,
-                    last_seen: None,
+                    heard: None,
                     excuse: None,
                     cause: Cause::NotConnected,
                 });
@@ -247,7 +247,7 @@ impl Sensors {
             seen.push(Seen {
                 node: name.clone(),
                 connected,
-                last_seen: state.and_then(|state| state.last_seen),
+                heard: state.and_then(|state| state.last_seen),
                 excuse: scene.excuse(),
                 cause: scene.cause(),
             });

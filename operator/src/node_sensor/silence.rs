@@ -42,7 +42,7 @@ pub(super) struct Seen {
     /// Whether its agent has a stream.
     pub(super) connected: bool,
     /// When the operator last heard of it.
-    pub(super) last_seen: Option<Timestamp>,
+    pub(super) heard: Option<Timestamp>,
     /// What explains that it has none.
     pub(super) excuse: Option<Excuse>,
     /// What it looks like from here.
@@ -179,7 +179,7 @@ impl Silence {
             };
             return Standing::Connected;
         }
-        let heard = seen.last_seen.unwrap_or_default().max(self.started.after(JITTER));
+        let heard = seen.heard.unwrap_or_default().max(self.started.after(JITTER));
         let excuse = seen.excuse.filter(|excuse| {
             if !excuse.is_transit() {
                 return true;

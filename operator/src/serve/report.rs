@@ -196,8 +196,8 @@ fn judge(record: SpoolRecord, index: &Index, from: Placement<'_>, gap_after: i64
             further = loss.further_records;
             match loss_from_message(loss) {
                 Ok(loss) => {
-                    let (finding, lost) = told::loss(&loss, further, from);
-                    (Entry::Finding(Box::new(finding)), Verdict::Lost(lost))
+                    let (finding, size) = told::loss(&loss, further, from);
+                    (Entry::Finding(Box::new(finding)), Verdict::Lost(size))
                 }
                 Err(_) => nothing(Verdict::Refused("malformed")),
             }

@@ -19,7 +19,7 @@ fn node(name: &str, heard: Option<i64>) -> Seen {
     Seen {
         node: name.to_owned(),
         connected: heard.is_none(),
-        last_seen: heard.map(at),
+        heard: heard.map(at),
         excuse: None,
         cause: Cause::NotConnected,
     }
@@ -101,7 +101,7 @@ fn a_new_operator_gives_all_agents_the_time_to_come_back() {
     for heard in [None, Some(at(10))] {
         let silent = Seen {
             connected: false,
-            last_seen: heard,
+            heard,
             ..node("n", None)
         };
         assert_eq!(operator.standing(&silent, 1_000 + jitter + 29), Standing::Waiting);

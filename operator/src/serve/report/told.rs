@@ -47,21 +47,21 @@ pub(super) enum Lost {
 }
 
 /// The finding for a loss; one that stands for several records counts each as one match at least.
-pub(super) fn loss(loss: &Loss, further: u64, from: Placement<'_>) -> (Match, Lost) {
+pub(super) fn loss(said: &Loss, further: u64, from: Placement<'_>) -> (Match, Lost) {
     let records = if further == 0 {
         0
     } else {
         further.saturating_add(1)
     };
-    let count = loss.matches.max(records);
-    let lost = if loss.cause.starts_with(SENSOR) {
+    let count = said.matches.max(records);
+    let size = if said.cause.starts_with(SENSOR) {
         Lost::Events(count)
     } else {
         Lost::Matches(count)
     };
     (
-        of_cause(&loss.cause, count, from.node, from.now).incident(from.home),
-        lost,
+        of_cause(&said.cause, count, from.node, from.now).incident(from.home),
+        size,
     )
 }
 
