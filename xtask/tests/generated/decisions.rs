@@ -160,6 +160,18 @@ pub(crate) const DECISIONS: &[Decision] = &[
                 "e2e/tests/cluster/survive_kills.rs",
                 "counts_are_exact_when_an_agent_is_killed_with_matches_in_its_spool",
             ),
+            proof(
+                "e2e/tests/cluster/survive_kills.rs",
+                "counts_are_exact_over_random_kills_of_operator_and_agent",
+            ),
+            proof(
+                "operator/src/serve/tests/records.rs",
+                "a_store_that_was_set_back_goes_on_and_what_is_gone_is_a_loss",
+            ),
+            proof(
+                "operator/src/serve/tests/records.rs",
+                "a_node_that_was_without_an_agent_gets_a_signal_unless_something_explains_it",
+            ),
         ],
         open: None,
     },
@@ -202,6 +214,10 @@ pub(crate) const DECISIONS: &[Decision] = &[
                 "crates/store/src/signals/tests.rs",
                 "a_seeded_store_counts_on_and_says_that_the_count_is_restored",
             ),
+            proof(
+                "operator/tests/apiserver/outage.rs",
+                "while_the_api_server_is_away_reports_are_counted_and_writes_wait_apiserver",
+            ),
         ],
         open: None,
     },
@@ -239,16 +255,47 @@ pub(crate) const DECISIONS: &[Decision] = &[
     Decision {
         number: 12,
         says: "A node that falls silent is reported, once for a cause, and not while that is meant to be.",
-        proofs: &[],
-        open: Some("silence raises no signal"),
+        proofs: &[
+            proof(
+                "operator/src/node_sensor/silence/tests.rs",
+                "silence_is_not_ready_after_thirty_seconds_and_a_signal_after_two_more_minutes",
+            ),
+            proof(
+                "operator/src/node_sensor/silence/tests.rs",
+                "many_silent_nodes_are_one_signal_for_each_cause",
+            ),
+            proof(
+                "operator/src/node_sensor/excuse.rs",
+                "what_kubernetes_knows_explains_silence",
+            ),
+            proof(
+                "e2e/tests/cluster/tell_silence.rs",
+                "a_stopped_agent_is_told_and_one_that_is_replaced_or_removed_is_not",
+            ),
+        ],
+        open: None,
     },
     Decision {
         number: 13,
         says: "Every queue is bounded, every drop counted by cause, and the counters reconcile.",
-        proofs: &[proof(
-            "node-agent/src/bpf/counters.rs",
-            "differences_name_what_does_not_add_up",
-        )],
+        proofs: &[
+            proof(
+                "node-agent/src/bpf/counters.rs",
+                "differences_name_what_does_not_add_up",
+            ),
+            proof(
+                "node-agent/tests/pipeline.rs",
+                "every_match_is_spooled_excepted_or_shed",
+            ),
+            proof(
+                "node-agent/tests/pipeline.rs",
+                "a_full_disk_loses_what_memory_cannot_hold_and_says_how_much_root",
+            ),
+            proof(
+                "operator/src/serve/report/told.rs",
+                "a_loss_is_counted_by_node_and_cause_and_never_as_nothing",
+            ),
+        ],
         open: None,
     },
     Decision {
@@ -266,6 +313,10 @@ pub(crate) const DECISIONS: &[Decision] = &[
             proof(
                 "e2e/tests/cluster/follow_rule_changes.rs",
                 "a_disabled_or_deleted_rule_stops_and_its_status_says_so",
+            ),
+            proof(
+                "operator/src/index/tests.rs",
+                "a_rule_that_is_taken_away_runs_until_the_agents_acknowledge_that",
             ),
         ],
         open: None,
@@ -308,6 +359,10 @@ pub(crate) const DECISIONS: &[Decision] = &[
                 "operator/src/serve/tests/policy.rs",
                 "an_agent_gets_what_it_lacks_its_pods_and_then_what_changes",
             ),
+            proof(
+                "operator/src/index/tests.rs",
+                "nodes_of_one_class_share_one_list_and_others_are_not_woken",
+            ),
         ],
         open: None,
     },
@@ -330,6 +385,10 @@ pub(crate) const DECISIONS: &[Decision] = &[
             proof(
                 "e2e/tests/cluster/keep_shipped_content.rs",
                 "packs_come_and_go_by_value_and_a_users_name_stays_the_users",
+            ),
+            proof(
+                "operator/src/content/tests.rs",
+                "an_object_without_the_label_is_never_touched",
             ),
         ],
         open: None,
@@ -363,10 +422,16 @@ pub(crate) const DECISIONS: &[Decision] = &[
     Decision {
         number: 22,
         says: "The first match goes at once, then one fold a second.",
-        proofs: &[proof(
-            "crates/engine/src/fold.rs",
-            "the_first_goes_at_once_and_the_rest_once_a_second",
-        )],
+        proofs: &[
+            proof(
+                "crates/engine/src/fold.rs",
+                "the_first_goes_at_once_and_the_rest_once_a_second",
+            ),
+            proof(
+                "crates/store/src/spool/tests.rs",
+                "repeats_give_way_before_firsts_and_low_severity_before_high",
+            ),
+        ],
         open: None,
     },
     Decision {
@@ -380,6 +445,18 @@ pub(crate) const DECISIONS: &[Decision] = &[
             proof(
                 "crates/store/src/signals/tests.rs",
                 "signals_never_written_come_first",
+            ),
+            proof(
+                "operator/src/budget.rs",
+                "writes_that_can_wait_leave_half_of_the_bucket_to_others",
+            ),
+            proof(
+                "operator/src/node_sensor/pace.rs",
+                "what_people_see_is_news_and_counters_are_not",
+            ),
+            proof(
+                "operator/src/detection_rule/tests.rs",
+                "a_status_is_prompt_after_a_change_and_patient_later",
             ),
         ],
         open: None,
