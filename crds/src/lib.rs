@@ -12,6 +12,7 @@ pub mod detection_rule;
 pub mod duration;
 pub mod generate;
 pub mod node_sensor;
+pub mod notification_route;
 pub mod posture_check;
 pub mod posture_framework;
 pub mod security_signal;
@@ -24,6 +25,7 @@ pub use attack::Attack;
 pub use detection_rule::{DetectionRule, DetectionRuleSpec, DetectionRuleStatus};
 pub use duration::Duration;
 pub use node_sensor::{NodeSensor, NodeSensorStatus};
+pub use notification_route::{NotificationRoute, NotificationRouteSpec, NotificationRouteStatus};
 pub use posture_check::{PostureCheck, PostureCheckSpec, PostureCheckStatus};
 pub use posture_framework::{PostureFramework, PostureFrameworkSpec, PostureFrameworkStatus};
 pub use security_signal::{SecuritySignal, SecuritySignalSpec, SecuritySignalStatus};
@@ -47,6 +49,7 @@ pub fn all() -> Vec<CustomResourceDefinition> {
     vec![
         DetectionRule::crd(),
         NodeSensor::crd(),
+        NotificationRoute::crd(),
         PostureCheck::crd(),
         PostureFramework::crd(),
         SecuritySignal::crd(),

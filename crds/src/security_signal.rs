@@ -230,23 +230,27 @@ pub struct SecuritySignalStatus {
     /// When everything passed again, for posture signals.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resolved_at: Option<Time>,
-    /// Who was told, by route.
+    /// Who was told, by route and receiver.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(
         length(max = 32),
-        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["route"])
+        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["route", "receiver"])
     )]
     pub notifications: Vec<Notification>,
 }
 
-/// What became of telling people through one route.
+/// What became of telling one receiver of a route.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Notification {
     /// Name of the route.
     #[schemars(length(min = 1, max = 63))]
     pub route: String,
-    /// The last result, such as `delivered`.
+    /// Name of its receiver.
+    #[schemars(length(min = 1, max = 63))]
+    pub receiver: String,
+    /// The last result: `delivered`, `acknowledged`, `resolved`, or `failed` when it is not tried
+    /// any more.
     #[schemars(length(max = 256))]
     pub result: String,
     /// When that was.

@@ -414,9 +414,11 @@ fn the_operator_may_do_what_it_does_and_no_more() {
         "ClusterRole posturechecks []: list watch create patch delete",
         "ClusterRole postureframeworks []: list watch create patch delete",
         "ClusterRole events []: create patch",
+        "ClusterRole notificationroutes []: list watch",
         "ClusterRole detectionrules/status []: patch",
         "ClusterRole posturechecks/status []: patch",
         "ClusterRole postureframeworks/status []: patch",
+        "ClusterRole notificationroutes/status []: patch",
         "ClusterRole securitysignals []: list watch create patch",
         "ClusterRole nodesensors []: list watch create patch",
         "ClusterRole securitysignals []: get delete",
@@ -581,7 +583,7 @@ fn an_uninstall_keeps_definitions_and_history() {
         let stays = matches!(kind, "CustomResourceDefinition" | "PersistentVolumeClaim");
         assert_eq!(kept(object), stays, "{kind} {}", object["metadata"]["name"]);
     }
-    assert_eq!(definitions, 5);
+    assert_eq!(definitions, 6);
 }
 
 #[test]
@@ -610,6 +612,42 @@ fn the_store_is_where_the_values_say() {
     assert_eq!(scratch["emptyDir"], json!({}));
     let (nothing, claims, store) = volume(&["operator.store.type=none"]);
     assert_eq!((nothing, claims, store.as_str()), (Value::Null, 0, "none"));
+}
+
+#[test]
+fn secrets_of_notifications_are_files_and_no_right() {
+    let objects = render(&[
+        "notifications.secrets={chat,mail}",
+        "notifications.clusterName=prod-1",
+    ]);
+    let operator = find(&objects, "Deployment", "yagura-operator");
+    assert_eq!(option(operator, "cluster-name"), "prod-1");
+    let folder = option(operator, "notification-secrets");
+    for name in ["chat", "mail"] {
+        let volume = list(&pod(operator)["volumes"])
+            .find(|volume| volume["secret"]["secretName"] == name)
+            .unwrap();
+        assert_eq!(volume["secret"]["optional"], true);
+        let mount = list(&only_container(operator)["volumeMounts"])
+            .find(|mount| mount["name"] == volume["name"])
+            .unwrap();
+        assert_eq!(mount["mountPath"], format!("{folder}/{name}"));
+        assert_eq!(mount["readOnly"], true);
+    }
+    let secrets = |objects: &[Value]| {
+        let role = find(objects, "Role", "yagura-operator");
+        let rules =
+            list(&role["rules"]).filter(|rule| list(&rule["resources"]).any(|kind| kind == "secrets"));
+        rules.cloned().collect::<Vec<_>>()
+    };
+    assert_eq!(
+        secrets(&objects),
+        secrets(&render(&[])),
+        "mounting asks for no right"
+    );
+    let without = render(&["notifications.secrets={chat}", "operator.store.type=none"]);
+    let operator = find(&without, "Deployment", "yagura-operator");
+    assert_eq!(list(&pod(operator)["volumes"]).count(), 1);
 }
 
 #[test]

@@ -104,6 +104,18 @@ pub struct Args {
     #[arg(long, env = "YAGURA_LEASE", default_value = "yagura-operator")]
     pub lease: String,
 
+    /// Name of this cluster, which messages carry; empty for none.
+    #[arg(long, env = "YAGURA_CLUSTER_NAME", default_value = "")]
+    pub cluster_name: String,
+
+    /// Folder of the Secrets that notification routes refer to: a folder each, a file each key.
+    #[arg(
+        long,
+        env = "YAGURA_NOTIFICATION_SECRETS",
+        default_value = "/etc/yagura/notifications"
+    )]
+    pub notification_secrets: PathBuf,
+
     /// Writes to the API server per second, all together.
     #[arg(long, env = "YAGURA_API_WRITES_PER_SECOND", default_value_t = 20,
           value_parser = clap::value_parser!(u32).range(1..=1000))]

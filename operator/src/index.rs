@@ -7,7 +7,7 @@ pub mod nodes;
 pub mod pods;
 pub mod policy;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use yagura_proto::v1::RuleFailure;
@@ -28,6 +28,8 @@ pub struct Index {
     pub nodes: Nodes,
     /// Names that the shipped content takes.
     pub shipped: Names,
+    /// Labels of namespaces by name.
+    pub namespaces: BTreeMap<String, BTreeMap<String, String>>,
 }
 
 /// On how many nodes a rule should run and does.

@@ -20,6 +20,7 @@ pub mod index;
 pub mod lease;
 pub mod metrics;
 pub mod node_sensor;
+pub mod notify;
 pub mod pods;
 pub mod posture;
 pub mod serve;
@@ -80,6 +81,9 @@ pub enum RunError {
     /// The history cannot be shown.
     #[error(transparent)]
     History(#[from] signals::HistoryError),
+    /// Notifications cannot begin.
+    #[error("cannot tell where notifications begin")]
+    Notify(#[from] signals::LedgerError),
     /// Signals of the process cannot be received.
     #[error("cannot listen for termination")]
     Terminate(#[source] std::io::Error),
@@ -138,6 +142,7 @@ pub async fn run(args: Args) -> Result<(), RunError> {
         stop,
     };
     signals::seed(&context.client, &context.signals).await?;
+    notify::prepare(&context).await?;
     controllers::start(&mut tasks, &context, shipped);
     let agents = AgentServer::bind(context.clone()).await?;
     tasks.spawn("signal-writer", signals::write(context.clone()));
@@ -149,6 +154,7 @@ pub async fn run(args: Args) -> Result<(), RunError> {
         let (ledger, metrics) = (context.signals.clone(), context.metrics.clone());
         tasks.spawn("export", export::run(ledger, metrics, sink, context.stop.clone()));
     }
+    tasks.spawn("notifications", notify::run(context.clone()));
     tasks.spawn("agents", agents.serve());
     start_gate.open();
     info!(namespace = context.args.namespace, epoch, "the operator runs");

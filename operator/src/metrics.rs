@@ -67,6 +67,14 @@ pub struct Metrics {
     pub exported: CounterFamily<2>,
     /// Attempts to export that failed and are repeated.
     pub export_failures: CounterFamily,
+    /// Messages that receivers took, by kind of receiver.
+    pub sent_notifications: CounterFamily,
+    /// Messages that they did not take, by kind of receiver and cause.
+    pub failed_notifications: CounterFamily<2>,
+    /// Notifications that are not sent any more, by cause.
+    pub notification_drops: CounterFamily,
+    /// Notifications that wait.
+    pub waiting_notifications: Gauge,
 }
 
 impl Metrics {
@@ -247,6 +255,29 @@ impl Metrics {
                 "yagura_operator_export_failures_total",
                 "Attempts to export that failed and are repeated, by sink.",
                 ["sink"],
+            ),
+            sent_notifications: counters(
+                registry,
+                "yagura_operator_sent_notifications_total",
+                "Messages that receivers of notification routes took, by kind of receiver.",
+                ["receiver"],
+            ),
+            failed_notifications: counters(
+                registry,
+                "yagura_operator_failed_notifications_total",
+                "Messages that receivers of notification routes did not take, by kind of receiver and cause; most are tried again.",
+                ["receiver", "cause"],
+            ),
+            notification_drops: counters(
+                registry,
+                "yagura_operator_dropped_notifications_total",
+                "Notifications that are not sent any more, by cause.",
+                ["cause"],
+            ),
+            waiting_notifications: gauge(
+                registry,
+                "yagura_operator_waiting_notifications",
+                "Notifications that wait: for their group, for quiet hours to end, for a receiver.",
             ),
         }
     }

@@ -15,6 +15,7 @@ mod posture;
 mod resources;
 mod retention;
 mod seed;
+mod subject;
 mod text;
 mod triage;
 mod writer;
@@ -36,6 +37,7 @@ pub use place::{Placement, Refused, place};
 pub use posture::{CHECK_KIND, PostureChange, Scope};
 pub use retention::run as retain;
 pub use seed::{SeedError, seed};
+pub use subject::subject;
 pub use triage::watch as watch_triage;
 pub use writer::run as write;
 
@@ -152,8 +154,13 @@ impl Ledger {
         self.with(move |store| store.summary(&rule)).await
     }
 
+    /// Something that a signal's object shows changed in the store.
+    pub(crate) fn wake(&self) {
+        self.due.notify_one();
+    }
+
     /// Runs a store call where it may block.
-    async fn with<T: Send + 'static>(
+    pub(crate) async fn with<T: Send + 'static>(
         &self,
         call: impl FnOnce(&mut SignalStore) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, LedgerError> {

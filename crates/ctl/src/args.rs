@@ -1,5 +1,6 @@
 //! What can be asked on the command line.
 
+mod notify;
 mod signals;
 
 use std::path::PathBuf;
@@ -7,6 +8,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+pub use notify::{NotifyCommand, NotifyTest};
 pub use signals::{
     Archive, Assign, Filter, GetSignal, ListSignals, Reason, Reopen, SignalSeverity, SignalState,
     SignalsCommand, Target, TriageTarget, WatchSignals,
@@ -76,6 +78,15 @@ Examples:
         /// What to do.
         #[command(subcommand)]
         command: SignalsCommand,
+    },
+    /// Try notification routes in a cluster.
+    #[command(after_help = "\
+Examples:
+  yagura notify test oncall")]
+    Notify {
+        /// What to do.
+        #[command(subcommand)]
+        command: NotifyCommand,
     },
     /// Print a script that completes commands in a shell.
     #[command(after_help = "\

@@ -1,7 +1,8 @@
 //! The `yagura` command line: what people run before a rule or check reaches a cluster, and what they do with the
 //! signals that come of it.
 //!
-//! It compiles and evaluates with the same crates as operator and agent. Only `signals` talks to a cluster.
+//! It compiles and evaluates with the same crates as operator and agent. Only `signals` and `notify` talk to a
+//! cluster.
 
 #![forbid(unsafe_code)]
 
@@ -10,6 +11,7 @@ pub mod compile;
 pub mod files;
 pub mod finding;
 pub mod lint;
+pub mod notify;
 pub mod reference;
 pub mod registry;
 pub mod signals;
@@ -39,6 +41,9 @@ pub enum Error {
     /// What was asked about signals cannot be done.
     #[error(transparent)]
     Signals(signals::SignalsError),
+    /// A route cannot be tried.
+    #[error(transparent)]
+    Notify(notify::NotifyError),
     /// The result cannot be written.
     #[error("cannot write the result")]
     Write(#[source] io::Error),
@@ -86,6 +91,9 @@ fn carry_out(
         }
         Command::Signals { command } => {
             good = signals::run(command, terminal, out).map_err(Error::Signals)?;
+        }
+        Command::Notify { command } => {
+            good = notify::run(command, out).map_err(Error::Notify)?;
         }
         Command::Completion { shell } => {
             let mut script = Vec::new();

@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 
 use kube::core::DynamicObject;
 use kube::core::admission::{AdmissionRequest, AdmissionResponse, AdmissionReview, Operation};
-use yagura_crds::{DetectionRule, PostureCheck, PostureFramework};
+use yagura_crds::{DetectionRule, NotificationRoute, PostureCheck, PostureFramework};
 
 use crate::conditions::cut;
 use crate::content::{self, Names};
 use crate::detection_rule::validate::Invalid;
+use crate::notify::route::Route;
 use crate::{detection_rule, posture};
 
 /// Largest object that is taken: a rule of 64 KiB with all its tests is far smaller.
@@ -110,6 +111,11 @@ fn judge(kind: &str, object: &DynamicObject) -> Result<Vec<String>, Invalid> {
         "PostureFramework" => {
             let framework: PostureFramework = object.try_parse().map_err(|error| unreadable(&error))?;
             unique_controls(&framework)?;
+            Ok(Vec::new())
+        }
+        "NotificationRoute" => {
+            let route: NotificationRoute = object.try_parse().map_err(|error| unreadable(&error))?;
+            Route::new(&route).map_err(|error| unreadable(&error))?;
             Ok(Vec::new())
         }
         // The webhook's configuration asks for nothing else.

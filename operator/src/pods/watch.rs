@@ -96,11 +96,13 @@ impl NamespaceLabels {
             }
             Change::Delete(gone) => {
                 self.by_name.remove(&gone.name);
+                context.index.write().namespaces.remove(&gone.name);
                 return;
             }
             Change::Synced => return,
         };
         let mut index = context.index.write();
+        index.namespaces.insert(name.clone(), self.of(&name).clone());
         let stale: Vec<PodRecord> = index
             .pods
             .iter()

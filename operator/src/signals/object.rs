@@ -154,8 +154,10 @@ fn status(signal: &Stored, detail: &Detail) -> SecuritySignalStatus {
             .told
             .iter()
             .take(MAX_NOTIFICATIONS)
-            .map(|told| Notification {
-                route: told.route.clone(),
+            .filter_map(|told| told.route.split_once('/').map(|names| (names, told)))
+            .map(|((route, receiver), told)| Notification {
+                route: route.to_owned(),
+                receiver: receiver.to_owned(),
                 result: cut(told.result.clone(), MAX_RESULT),
                 at: time(told.at),
             })

@@ -67,6 +67,8 @@ async fn seen(ledger: &Ledger, object: &DynamicObject) -> Result<(), LedgerError
         to: match state {
             Some("archived") => Triage::Archived,
             Some("underReview") => Triage::UnderReview,
+            // Who is assigned looks.
+            _ if said.is_some_and(|triage| triage["assignee"].is_string()) => Triage::UnderReview,
             _ => Triage::Open,
         },
         says: said.map_or_else(Vec::new, |triage| triage.to_string().into_bytes()),

@@ -28,6 +28,7 @@ async fn schemas_hold_apiserver() {
         checks(&client).await;
         signals(&client).await;
         sensors(&client).await;
+        notifications(&client).await;
         columns(&client).await;
     })
     .catch_unwind()
@@ -316,6 +317,94 @@ async fn sensors(client: &Client) {
         .unwrap();
 }
 
+async fn notifications(client: &Client) {
+    let secret = json!({"secretKeyRef": {"name": "chat", "key": "url"}});
+    let receiver = json!({"name": "chat", "slack": {"url": secret}});
+    let created = create(
+        client,
+        "NotificationRoute",
+        "ops",
+        &json!({"receivers": [receiver]}),
+    )
+    .await;
+    let spec = &created.data["spec"];
+    assert_eq!(spec["enabled"], true);
+    assert_eq!(spec["match"], json!({"minSeverity": "info"}));
+    assert_eq!(
+        spec["group"],
+        json!({"by": ["rule", "namespace"], "wait": "5s", "interval": "5m"})
+    );
+    assert_eq!(spec["rateLimit"], json!({"messages": 30, "per": "10m"}));
+    assert_eq!(spec["receivers"][0]["sendResolved"], true);
+    let of = |receiver: Value| json!({"receivers": [receiver]});
+    let mail = |more: &Value| {
+        let mut mail = json!({"host": "mail", "from": "a@b.example", "to": ["c@d.example"]});
+        for (key, value) in more.as_object().unwrap() {
+            mail[key] = value.clone();
+        }
+        of(json!({"name": "m", "email": mail}))
+    };
+    let cases = [
+        (json!({"receivers": []}), "spec.receivers"),
+        (of(json!({"name": "none"})), "give exactly one of"),
+        (
+            of(json!({"name": "two", "slack": {"url": secret}, "teams": {"url": secret}})),
+            "give exactly one of",
+        ),
+        (
+            of(json!({"name": "Bad_Name", "slack": {"url": secret}})),
+            "spec.receivers[0].name",
+        ),
+        (
+            of(json!({"name": "w", "webhook": {"url": {}}})),
+            "exactly one of value and secretKeyRef",
+        ),
+        (
+            of(
+                json!({"name": "w", "webhook": {"url": {"value": "http://x", "secretKeyRef": {"name": "a", "key": "b"}}}}),
+            ),
+            "exactly one of value and secretKeyRef",
+        ),
+        (
+            of(json!({"name": "s", "slack": {"url": {"secretKeyRef": {"name": "../x", "key": "k"}}}})),
+            "secretKeyRef.name",
+        ),
+        (
+            mail(&json!({"username": "u"})),
+            "username and password belong together",
+        ),
+        (
+            mail(&json!({"username": "u", "password": secret, "security": "none"})),
+            "a password is only sent over TLS",
+        ),
+        (
+            of(json!({"name": "l", "syslog": {"host": "h", "facility": 24}})),
+            "facility",
+        ),
+        (json!({"receivers": [receiver, receiver]}), "spec.receivers[1]"),
+        (
+            json!({"receivers": [receiver], "match": {"minSeverity": "urgent"}}),
+            "minSeverity",
+        ),
+        (
+            json!({"receivers": [receiver], "group": {"wait": "soon"}}),
+            "spec.group.wait",
+        ),
+        (
+            json!({"receivers": [receiver], "quietHours": {"windows": [{"from": "25:00", "to": "06:00"}]}}),
+            "windows[0].from",
+        ),
+        (
+            json!({"receivers": [receiver], "rateLimit": {"messages": 0}}),
+            "rateLimit.messages",
+        ),
+    ];
+    for (spec, expected) in cases {
+        let message = refusal(client, "NotificationRoute", "bad", &spec).await;
+        assert!(message.contains(expected), "{expected}: {message}");
+    }
+}
+
 /// What `kubectl get` shows.
 async fn columns(client: &Client) {
     let cases = [
@@ -358,6 +447,10 @@ async fn columns(client: &Client) {
                 "Last-Seen",
                 "Kernel",
             ],
+        ),
+        (
+            "notificationroutes",
+            vec!["Severity", "Enabled", "Accepted", "Delivering", "Waiting", "Age"],
         ),
         (
             "securitysignals",

@@ -25,7 +25,7 @@ pub enum ChangeKind {
     Acknowledged,
     /// Somebody archived it.
     Archived,
-    /// Somebody opened it again.
+    /// Somebody opened it again, or who looked at it does no more.
     Reopened,
     /// Everything passes again.
     Resolved,

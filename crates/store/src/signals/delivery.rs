@@ -1,4 +1,5 @@
-//! Who was told about a signal, and who is to be told: one row for each signal and route.
+//! Who was told about a signal, and who is to be told: one row for each signal and route. Where a
+//! route has several receivers, each is one here, under a name of its own.
 //!
 //! What a route is and how it tells people is the caller's; its own state is opaque bytes here.
 

@@ -208,6 +208,18 @@ impl SignalStore {
             .transpose()
     }
 
+    /// The signal with this id.
+    pub fn signal(&self, id: i64) -> Result<Option<Stored>, StoreError> {
+        let mut statement = self.connection.prepare_cached(&format!(
+            "SELECT {COLUMNS} FROM signal s LEFT JOIN signal p ON p.id = s.previous WHERE s.id = ?"
+        ))?;
+        let mut found = statement.query_row([id], stored).optional()?;
+        if let Some(signal) = &mut found {
+            self.complete(signal)?;
+        }
+        Ok(found)
+    }
+
     /// Adds what other tables have of a signal.
     pub(super) fn complete(&self, signal: &mut Stored) -> Result<(), StoreError> {
         signal.samples = self.samples(signal.id)?;

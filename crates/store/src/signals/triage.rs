@@ -86,6 +86,7 @@ impl SignalStore {
             }
             Triage::Open | Triage::UnderReview if before.state == ARCHIVED => reopen(&transaction, &before)?,
             Triage::UnderReview if is_open && !before.acknowledged => Some(ChangeKind::Acknowledged),
+            Triage::Open if is_open && before.acknowledged => Some(ChangeKind::Reopened),
             _ => None,
         };
         match seen.to {
