@@ -239,13 +239,13 @@ async fn matches_are_reported_under_the_rule_that_they_matched() {
     assert_eq!((count("first"), count("second")), (2, 1));
 }
 
-/// A file system of 16 MiB, unmounted at the end.
+/// A file system of 64 MiB, unmounted at the end.
 struct Tiny<'a>(&'a Path);
 
 impl<'a> Tiny<'a> {
     fn mount(at: &'a Path) -> Self {
         let status = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", "size=16m", "tmpfs"])
+            .args(["-t", "tmpfs", "-o", "size=64m", "tmpfs"])
             .arg(at)
             .status()
             .expect("mount can be started");
@@ -271,7 +271,8 @@ async fn a_full_disk_loses_what_memory_cannot_hold_and_says_how_much_root() {
     let tiny = Tiny::mount(folder.path());
     let ballast = tiny.0.join("ballast");
     let mut pipeline = Pipeline::new(tiny.0);
-    std::fs::write(&ballast, vec![0; 14 << 20]).unwrap();
+    // Once it is gone there is room for all that waits: a full queue and the memory's share.
+    std::fs::write(&ballast, vec![0; 62 << 20]).unwrap();
 
     // Each match is a group of its own with 2 KB of arguments: more than disk and memory hold.
     let deadline = Instant::now() + Duration::from_mins(1);

@@ -33,7 +33,7 @@ fn the_page_of_values_is_fresh() {
 fn is_fresh(page: &str, fresh: &str) {
     let path = root().join(page);
     if std::env::var_os("UPDATE").is_some() {
-        std::fs::write(&path, fresh).unwrap();
+        std::fs::write(&path, fresh).expect("a page of the tree can be written");
     }
     let found = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(found == fresh, "{page} is stale; run: cargo xtask gen");

@@ -15,7 +15,8 @@ pub(super) fn page(values: &str) -> String {
         .to_owned();
     for row in rows(values) {
         let says = row.says.replace('|', "\\|");
-        page.push_str(&format!("| `{}` | {} | {says} |\n", row.path, row.default));
+        let line = format!("| `{}` | {} | {says} |\n", row.path, row.default);
+        page.push_str(&line);
     }
     page
 }

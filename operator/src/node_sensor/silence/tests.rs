@@ -1,3 +1,5 @@
+//! Silence case by case: when it is told, when it is excused, and when it ends.
+
 use std::collections::HashMap;
 
 use yagura_event::Timestamp;

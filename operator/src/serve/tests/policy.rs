@@ -163,10 +163,11 @@ async fn an_agent_whose_pod_is_ending_keeps_its_stream_and_says_goodbye() {
     agent.send.send(goodbye).await.unwrap();
     let left = async { while next(&mut agent.answers).await.unwrap().is_some() {} };
     timeout(SOON, left).await.unwrap();
-    let index = operator.context.index.read();
-    let farewell = index.nodes.get("n1").unwrap().farewell.clone().unwrap();
+    let farewell = {
+        let index = operator.context.index.read();
+        index.nodes.get("n1").unwrap().farewell.clone().unwrap()
+    };
     assert_eq!((&*farewell.pod, &*farewell.reason), ("agent-n1", "Terminated"));
-    drop(index);
     operator.stop().await;
 }
 

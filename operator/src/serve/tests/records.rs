@@ -115,9 +115,9 @@ async fn what_a_node_may_not_report_is_acknowledged_refused_and_counted() {
     }
     // One match and seven that were lost.
     until("the signals", || operator.api.counted() == 8).await;
-    let lost = own_signal(&operator, "yagura-events-lost").unwrap();
-    assert_eq!(lost["status"]["count"], 7);
-    assert_eq!(lost["spec"]["group"]["cause"], "spool-full");
+    let told = own_signal(&operator, "yagura-events-lost").unwrap();
+    assert_eq!(told["status"]["count"], 7);
+    assert_eq!(told["spec"]["group"]["cause"], "spool-full");
     let metrics = &operator.context.metrics;
     for cause in ["unknown-rule", "foreign-pod", "malformed"] {
         assert_eq!(metrics.refused_records.get([cause]), 1, "{cause}");
