@@ -5,11 +5,15 @@ use k8s_openapi::api::authentication::v1::{BoundObjectReference, TokenRequest, T
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Service, ServiceAccount};
 use kube::api::{Api, ListParams, PostParams};
 use kube::{Client, ResourceExt as _};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::metadata::MetadataValue;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
 use tonic::{Request, Status, Streaming};
 use yagura_proto::v1::agent_service_client::AgentServiceClient;
-use yagura_proto::v1::{Hello, SubscribeRequest, SubscribeResponse, subscribe_request};
+use yagura_proto::v1::{
+    Hello, ReportRequest, ReportResponse, SubscribeRequest, SubscribeResponse, subscribe_request,
+};
 
 use crate::cluster::INSTALLATION;
 
@@ -134,6 +138,24 @@ pub fn hello(pod: &Pod, protocol: u32) -> Hello {
     }
 }
 
+/// Opens the stream for what an agent saw. What is sent goes out as the test sends it.
+pub async fn report(
+    peer: &mut AgentServiceClient<Channel>,
+    token: &str,
+) -> Result<(mpsc::Sender<ReportRequest>, Streaming<ReportResponse>), Status> {
+    let (send, messages) = mpsc::channel(1);
+    let mut request = Request::new(ReceiverStream::new(messages));
+    authorize(&mut request, token)?;
+    Ok((send, peer.report(request).await?.into_inner()))
+}
+
+fn authorize<T>(request: &mut Request<T>, token: &str) -> Result<(), Status> {
+    let value = MetadataValue::try_from(format!("Bearer {token}"))
+        .map_err(|error| Status::invalid_argument(error.to_string()))?;
+    request.metadata_mut().insert("authorization", value);
+    Ok(())
+}
+
 /// Opens a stream with a token and says hello; nothing else is sent, and the stream stays open.
 pub async fn subscribe(
     peer: &mut AgentServiceClient<Channel>,
@@ -146,9 +168,7 @@ pub async fn subscribe(
     let messages = tokio_stream::StreamExt::chain(tokio_stream::once(first), tokio_stream::pending());
     let mut request = Request::new(messages);
     if let Some(token) = token {
-        let value = MetadataValue::try_from(format!("Bearer {token}"))
-            .map_err(|error| Status::invalid_argument(error.to_string()))?;
-        request.metadata_mut().insert("authorization", value);
+        authorize(&mut request, token)?;
     }
     Ok(peer.subscribe(request).await?.into_inner())
 }

@@ -19,6 +19,8 @@ pub fn describe(host: &Host, active: &Active, sight: &Sight, metrics: &Metrics) 
         rules_active: u32::try_from(active.rules.len()).unwrap_or(u32::MAX),
         hooks: sight.watched().iter().map(hook).collect(),
         counters: counters(sight.counters().as_ref(), metrics),
+        // The connection knows what it trusts.
+        trusted: Vec::new(),
     }
 }
 

@@ -85,14 +85,23 @@ impl From<Status> for SessionError {
     }
 }
 
+/// What every call says of this process: while one with another name still speaks for the node, there is an agent too
+/// many.
+const INSTANCE: &str = "yagura-instance";
+
 /// Shows the token with every call.
 #[derive(Clone)]
-struct Authorization(Option<AsciiMetadataValue>);
+struct Authorization {
+    token: Option<AsciiMetadataValue>,
+    instance: AsciiMetadataValue,
+}
 
 impl tonic::service::Interceptor for Authorization {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        if let Some(value) = &self.0 {
-            request.metadata_mut().insert("authorization", value.clone());
+        let metadata = request.metadata_mut();
+        metadata.insert(INSTANCE, self.instance.clone());
+        if let Some(value) = &self.token {
+            metadata.insert("authorization", value.clone());
         }
         Ok(request)
     }
@@ -188,7 +197,13 @@ impl<N: Node> Uplink<N> {
         stop: &CancellationToken,
     ) -> Result<Infallible, SessionError> {
         let client = self.connect().await?;
-        let report = report::run(client.clone(), &self.journal, self.node.as_ref(), &self.metrics);
+        let report = report::run(
+            client.clone(),
+            &self.operator,
+            &self.journal,
+            self.node.as_ref(),
+            &self.metrics,
+        );
         let subscribe = subscribe::run(
             client,
             &self.host,
@@ -213,7 +228,10 @@ impl<N: Node> Uplink<N> {
     }
 
     async fn connect(&self) -> Result<Client, SessionError> {
-        let authorization = Authorization(self.operator.authorization()?);
+        let authorization = Authorization {
+            token: self.operator.authorization()?,
+            instance: self.operator.instance(),
+        };
         let channel = self
             .operator
             .endpoint()?

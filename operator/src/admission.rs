@@ -3,6 +3,7 @@
 //! The reconcilers check the same again, so that a webhook that is away opens no hole. `review` is
 //! pure; `listener` does TLS; this module serves.
 
+mod connection;
 mod listener;
 mod review;
 
@@ -26,6 +27,7 @@ use tokio::time::timeout;
 use crate::content::Names;
 use crate::context::Context;
 use crate::metrics::Metrics;
+use connection::{Bounds, Places};
 use listener::TlsListener;
 
 /// Longest request: two versions of the largest object that the API server takes (3 MiB).
@@ -57,7 +59,8 @@ pub async fn run(context: Context) -> Result<(), AdmissionError> {
         .await
         .map_err(|source| AdmissionError::Bind { address, source })?;
     let config = context.identity.server_config(&["h2", "http/1.1"]);
-    let listener = TlsListener::new(socket, config);
+    let places = Places::new(Bounds::default(), context.metrics.clone());
+    let listener = TlsListener::new(socket, config, places);
     let shipped = context.index.read().shipped.clone();
     axum::serve(listener, router(context.metrics.clone(), shipped))
         .with_graceful_shutdown(context.stop.cancelled_owned())

@@ -6,10 +6,12 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
+use jiff::SignedDuration;
 use yagura_telemetry::LogFormat;
 
 use crate::content::Packs;
 use crate::export::args::ExportArgs;
+use crate::tls::Lifetimes;
 
 pub use amount::{AmountError, Length, Size};
 
@@ -99,6 +101,39 @@ pub struct Args {
     /// ValidatingWebhookConfiguration whose caBundle the operator fills; empty for none.
     #[arg(long, env = "YAGURA_WEBHOOK_CONFIGURATION", default_value = "")]
     pub webhook_configuration: String,
+
+    /// How long a certificate authority lasts, such as 730d or 12h.
+    #[arg(long, env = "YAGURA_CA_LIFETIME", default_value = "730d")]
+    pub ca_lifetime: Length,
+
+    /// How long before the end of the authority the next one is made and published beside it. With
+    /// a time longer than what is left, it is replaced now.
+    #[arg(long, env = "YAGURA_CA_RENEW_BEFORE", default_value = "90d")]
+    pub ca_renew_before: Length,
+
+    /// How long the operator waits for connected agents to show that they trust the next authority,
+    /// and how long the former one stays in the trust bundle.
+    #[arg(long, env = "YAGURA_CA_PATIENCE", default_value = "24h")]
+    pub ca_patience: Length,
+
+    /// How long a server certificate lasts; it is renewed when a third of it is left.
+    #[arg(long, env = "YAGURA_CERTIFICATE_LIFETIME", default_value = "30d")]
+    pub certificate_lifetime: Length,
+
+    /// Records that one node may report in a second; beyond, its agent is read later.
+    #[arg(long, env = "YAGURA_NODE_RECORDS_PER_SECOND", default_value_t = 5_000,
+          value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub node_records_per_second: u32,
+
+    /// Bytes that one node may report in a second; beyond, its agent is read later.
+    #[arg(long, env = "YAGURA_NODE_BYTES_PER_SECOND", default_value_t = 4 * 1_024 * 1_024,
+          value_parser = clap::value_parser!(u32).range(1_024..))]
+    pub node_bytes_per_second: u32,
+
+    /// Open signals that one node may have; beyond, the overflow signals of its rules count on.
+    #[arg(long, env = "YAGURA_NODE_OPEN_SIGNALS", default_value_t = 500,
+          value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub node_open_signals: u32,
 
     /// Lease that elects the one operator that writes.
     #[arg(long, env = "YAGURA_LEASE", default_value = "yagura-operator")]
@@ -198,6 +233,17 @@ impl Args {
             "system:serviceaccount:{}:{}",
             self.namespace, self.agent_service_account
         )
+    }
+
+    /// How long certificates last.
+    pub fn lifetimes(&self) -> Lifetimes {
+        let time = |length: Length| SignedDuration::from_nanos(length.0);
+        Lifetimes {
+            authority: time(self.ca_lifetime),
+            renew_before: time(self.ca_renew_before),
+            leaf: time(self.certificate_lifetime),
+            patience: time(self.ca_patience),
+        }
     }
 }
 

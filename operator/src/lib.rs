@@ -50,6 +50,7 @@ use metrics::Metrics;
 use serve::AgentServer;
 use signals::{History, Ledger};
 use supervise::{Supervisor, TaskError};
+use tls::Certificates;
 
 /// Owner of the fields that the operator applies.
 pub const FIELD_MANAGER: &str = "yagura-operator";
@@ -130,9 +131,10 @@ pub async fn run(args: Args) -> Result<(), RunError> {
 
     let store = open_store(&args)?;
     store_gate.open();
+    let certificates = Certificates::establish(&client, &args, &metrics).await?;
     let context = Context {
         signals: Ledger::new(store, &args.namespace, metrics.clone()),
-        identity: tls::establish(&client, &args).await?,
+        identity: certificates.identity(),
         index: SharedIndex::new(Index::new(epoch)),
         writes: WriteBudget::new(args.api_writes_per_second),
         args: Arc::new(args),
@@ -145,6 +147,8 @@ pub async fn run(args: Args) -> Result<(), RunError> {
     notify::prepare(&context).await?;
     controllers::start(&mut tasks, &context, shipped);
     let agents = AgentServer::bind(context.clone()).await?;
+    let rotation = tls::rotate(certificates, context.index.clone(), context.stop.clone());
+    tasks.spawn("certificates", rotation);
     tasks.spawn("signal-writer", signals::write(context.clone()));
     let history = History::bind(context.args.history_listen, context.signals.clone()).await?;
     tasks.spawn("history", history.serve(context.stop.clone()));
@@ -176,9 +180,13 @@ pub async fn uninstall(args: &Args, what: &args::UninstallArgs) -> Result<(), Ru
 }
 
 fn open_store(args: &Args) -> Result<SignalStore, yagura_store::StoreError> {
+    let limits = Limits {
+        open_per_node: args.node_open_signals,
+        ..Limits::default()
+    };
     match &args.store {
-        StoreLocation::None => SignalStore::in_memory(Limits::default()),
-        StoreLocation::File(path) => SignalStore::open(path, &args.pod_name, Limits::default()),
+        StoreLocation::None => SignalStore::in_memory(limits),
+        StoreLocation::File(path) => SignalStore::open(path, &args.pod_name, limits),
     }
 }
 

@@ -29,6 +29,18 @@ pub struct Metrics {
     pub open_connections: Gauge,
     /// Connections ended before a call was authenticated, by cause.
     pub dropped_connections: CounterFamily,
+    /// Messages of agents after which their node is read later, by what it used up.
+    pub throttled_messages: CounterFamily,
+    /// Connections to the webhook's port that have shaken hands.
+    pub webhook_connections: Gauge,
+    /// Connections to the webhook's port that the operator ended, by cause.
+    pub webhook_dropped_connections: CounterFamily,
+    /// Steps of replacing certificates.
+    pub certificate_steps: CounterFamily,
+    /// When the authority that signs ends.
+    pub authority_expiry: Gauge,
+    /// When the server's certificate ends.
+    pub certificate_expiry: Gauge,
     /// Signals opened.
     pub opened_signals: Counter,
     /// Writes of signals by what the API server made of them.
@@ -147,6 +159,39 @@ impl Metrics {
                 "yagura_operator_dropped_connections_total",
                 "Connections to the agents' port ended before a call was authenticated, by cause.",
                 ["cause"],
+            ),
+            throttled_messages: counters(
+                registry,
+                "yagura_operator_throttled_messages_total",
+                "Messages of agents after which the operator reads their node later, by what was used up: records, bytes, notes (all other messages). Nothing of them is lost.",
+                ["cause"],
+            ),
+            webhook_connections: gauge(
+                registry,
+                "yagura_operator_webhook_connections",
+                "Connections to the webhook's port that are open after their handshake.",
+            ),
+            webhook_dropped_connections: counters(
+                registry,
+                "yagura_operator_webhook_dropped_connections_total",
+                "Connections to the webhook's port that the operator ended, by cause.",
+                ["cause"],
+            ),
+            certificate_steps: counters(
+                registry,
+                "yagura_operator_certificate_steps_total",
+                "Steps of replacing certificates: renew (the server's), prepare, switch and retire (an authority).",
+                ["step"],
+            ),
+            authority_expiry: gauge(
+                registry,
+                "yagura_operator_ca_expiry_timestamp_seconds",
+                "When the certificate authority that signs ends, in seconds since the Unix epoch.",
+            ),
+            certificate_expiry: gauge(
+                registry,
+                "yagura_operator_certificate_expiry_timestamp_seconds",
+                "When the server's certificate ends, in seconds since the Unix epoch.",
             ),
             opened_signals: counter(
                 registry,

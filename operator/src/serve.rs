@@ -1,16 +1,18 @@
 //! The agents' port: gRPC over TLS. Every call proves which node it comes from.
 
+mod alarms;
 mod auth;
 mod claims;
 mod connection;
+mod pace;
 mod report;
 mod session;
+mod streams;
 mod subscribe;
 
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures::Stream;
 use tokio::net::TcpListener;
@@ -20,23 +22,25 @@ use tokio_util::task::TaskTracker;
 use tonic::transport::Server;
 use tonic::{Request, Response, Status, Streaming};
 use tracing::info;
+use yagura_event::Timestamp;
 use yagura_proto::v1::agent_service_server::{AgentService, AgentServiceServer};
 use yagura_proto::v1::{ReportRequest, ReportResponse, SubscribeRequest, SubscribeResponse};
 use yagura_telemetry::Gate;
 
 use crate::context::Context;
 use crate::index::nodes::Call;
-use auth::{Agent, Authenticator};
-use connection::{Bounds, Peer};
-use session::OpenSession;
+use crate::signals;
+use alarms::Alarms;
+use auth::Authenticator;
+use connection::{Bounds, Peer, Peers};
+use pace::{Paces, Rates};
+use session::{Caller, OpenSession};
+use streams::Streams;
 
 /// Bytes of one message of an agent: a batch of at most 1 MiB with room to spare.
 const MAX_MESSAGE: usize = 4 * 1_024 * 1_024;
 /// Calls at a time on one connection: an agent has two.
 const MAX_CALLS: u32 = 8;
-/// A peer that does not answer pings is gone.
-const PING_EVERY: Duration = Duration::from_secs(10);
-const PING_WAIT: Duration = Duration::from_secs(10);
 /// Answers that wait for a slow peer: each is at most a chunk of 1 MiB.
 const ANSWERS: usize = 4;
 
@@ -101,9 +105,21 @@ impl AgentServer {
             () = gate.others() => {}
         }
         let calls = TaskTracker::new();
+        let watch = Arc::new(Watch {
+            alarms: Alarms::default(),
+            streams: Streams::default(),
+            peers: Peers::new(context.metrics.clone()),
+            paces: Paces::new(Rates {
+                records: context.args.node_records_per_second,
+                bytes: context.args.node_bytes_per_second,
+            }),
+            since: signals::now(),
+            bounds,
+        });
         let service = Service {
             auth: Arc::new(Authenticator::new(&context)),
             context: context.clone(),
+            watch: Arc::clone(&watch),
             calls: calls.clone(),
         };
         let service = AgentServiceServer::new(service)
@@ -112,8 +128,8 @@ impl AgentServer {
         info!(address = %context.args.listen, "serving agents");
         let server = Server::builder()
             .max_concurrent_streams(MAX_CALLS)
-            .http2_keepalive_interval(Some(PING_EVERY))
-            .http2_keepalive_timeout(Some(PING_WAIT))
+            .http2_keepalive_interval(Some(bounds.ping))
+            .http2_keepalive_timeout(Some(bounds.ping))
             .http2_max_header_list_size(64 * 1_024)
             .add_service(service)
             .serve_with_incoming_shutdown(
@@ -121,11 +137,25 @@ impl AgentServer {
                 stop.clone().cancelled_owned(),
             );
         gate.open();
-        server.await?;
+        let alarms = watch.alarms.run(&context.signals, &stop);
+        let (served, ()) = tokio::join!(server, alarms);
         calls.close();
         calls.wait().await;
-        Ok(())
+        watch.alarms.flush(&context.signals).await;
+        Ok(served?)
     }
+}
+
+/// What is watched over all agents.
+#[derive(Debug)]
+struct Watch {
+    alarms: Alarms,
+    streams: Streams,
+    peers: Peers,
+    paces: Paces,
+    /// When this operator began to serve.
+    since: Timestamp,
+    bounds: Bounds,
 }
 
 /// Answers calls.
@@ -133,18 +163,25 @@ impl AgentServer {
 struct Service {
     context: Context,
     auth: Arc<Authenticator>,
+    watch: Arc<Watch>,
     calls: TaskTracker,
 }
 
 type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 impl Service {
-    async fn authenticate<T>(&self, request: &Request<T>) -> Result<Agent, Status> {
+    async fn authenticate<T>(&self, request: &Request<T>) -> Result<Caller, Status> {
         let agent = self.auth.authenticate(request.metadata()).await?;
-        if let Some(peer) = request.extensions().get::<Arc<Peer>>() {
-            peer.authenticated();
+        let peer = request.extensions().get::<Arc<Peer>>().map(Arc::clone);
+        if let Some(peer) = &peer {
+            self.watch.peers.authenticated(&agent.node, peer);
         }
-        Ok(agent)
+        let instance = streams::instance(request.metadata());
+        Ok(Caller {
+            agent,
+            peer,
+            instance,
+        })
     }
 }
 
@@ -157,8 +194,8 @@ impl AgentService for Service {
         &self,
         request: Request<Streaming<SubscribeRequest>>,
     ) -> Result<Response<Self::SubscribeStream>, Status> {
-        let agent = self.authenticate(&request).await?;
-        let session = OpenSession::new(&self.context, &agent, Call::Subscribe);
+        let caller = self.authenticate(&request).await?;
+        let session = OpenSession::new(&self.context, &self.watch, caller, Call::Subscribe);
         let (answers, stream) = mpsc::channel(ANSWERS);
         let call = subscribe::run(session, request.into_inner(), answers);
         self.calls.spawn(call);
@@ -169,8 +206,8 @@ impl AgentService for Service {
         &self,
         request: Request<Streaming<ReportRequest>>,
     ) -> Result<Response<Self::ReportStream>, Status> {
-        let agent = self.authenticate(&request).await?;
-        let session = OpenSession::new(&self.context, &agent, Call::Report);
+        let caller = self.authenticate(&request).await?;
+        let session = OpenSession::new(&self.context, &self.watch, caller, Call::Report);
         let (answers, stream) = mpsc::channel(ANSWERS);
         let call = report::run(session, request.into_inner(), answers);
         self.calls.spawn(call);

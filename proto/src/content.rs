@@ -32,6 +32,11 @@ pub fn is_sealed(body: &RuleBody) -> bool {
     body.hash == body_hash(body)
 }
 
+/// By which a certificate in DER is named.
+pub fn certificate_fingerprint(der: &[u8]) -> String {
+    hex(&Sha256::digest(der))
+}
+
 /// The revision of a list: the hash of its (uid, hash) pairs, whatever their order.
 pub fn revision<'a>(rules: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
     let mut rules: Vec<_> = rules.into_iter().collect();

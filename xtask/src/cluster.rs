@@ -133,6 +133,11 @@ pub(crate) fn kubeconfig(places: &Places) -> PathBuf {
     Layout::new(places).kubeconfig()
 }
 
+/// The key that signs service accounts' tokens in the running cluster.
+pub(crate) fn signing_key(places: &Places) -> PathBuf {
+    Layout::new(places).pki("service-accounts.key")
+}
+
 /// What the API server of the running cluster was asked for, one event a line.
 pub(crate) fn audit_log(places: &Places) -> PathBuf {
     Layout::new(places).log("audit")

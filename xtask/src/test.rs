@@ -131,6 +131,7 @@ fn end_to_end(run: &mut Run<'_>) -> Result<()> {
             tests
                 .env("KUBECONFIG", cluster::kubeconfig(places))
                 .env("YAGURA_HELM", cluster::helm(places)?)
+                .env("YAGURA_SIGNING_KEY", cluster::signing_key(places))
                 .env(
                     "YAGURA_CTL",
                     image::target_folder(places)?.join("debug").join("yagura"),

@@ -41,6 +41,9 @@ pub struct Limits {
     /// Signals of one rule in one namespace that are to be looked at; beyond, the rule's overflow
     /// signal counts on.
     pub open_per_rule_and_namespace: u32,
+    /// Signals that the records of one node opened and that are to be looked at; beyond, the overflow
+    /// signals of their rules count on.
+    pub open_per_node: u32,
     /// Signals to be looked at in all; beyond, every rule's overflow signal counts on.
     pub open: u32,
     /// Nanoseconds between writes of one signal: after the first, the second, all further ones.
@@ -52,6 +55,7 @@ impl Default for Limits {
         const SECOND: i64 = 1_000_000_000;
         Self {
             open_per_rule_and_namespace: 100,
+            open_per_node: 500,
             open: 10_000,
             pace: [SECOND, 10 * SECOND, 60 * SECOND],
         }

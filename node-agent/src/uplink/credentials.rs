@@ -4,12 +4,18 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 use tonic::metadata::AsciiMetadataValue;
 use tonic::metadata::errors::InvalidMetadataValue;
 use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Uri};
+use yagura_proto::content::certificate_fingerprint;
 
 /// Bundles and tokens are a few KiB.
 const MAX_FILE_BYTES: u64 = 1 << 20;
+
+/// Certificates that are told to the operator.
+const MAX_TRUSTED: usize = 64;
 
 /// The operator's address does not serve.
 #[derive(Debug, thiserror::Error)]
@@ -86,6 +92,8 @@ pub enum CredentialError {
 #[derive(Clone, Debug)]
 pub struct Operator {
     uri: Uri,
+    /// What this process calls itself, as long as it lives.
+    instance: u128,
     /// Folder of certificates, or one file, that the operator's certificate must descend from.
     pub ca: Option<PathBuf>,
     /// File with the ServiceAccount token.
@@ -109,6 +117,7 @@ impl Operator {
         }
         Ok(Self {
             uri,
+            instance: rand::random(),
             ca: None,
             token_file: None,
             tls_server_name: None,
@@ -118,6 +127,11 @@ impl Operator {
     /// The address, for messages.
     pub fn address(&self) -> &Uri {
         &self.uri
+    }
+
+    /// What this process calls itself with every call.
+    pub(super) fn instance(&self) -> AsciiMetadataValue {
+        AsciiMetadataValue::try_from(format!("{:032x}", self.instance)).expect("hexadecimal digits are ASCII")
     }
 
     /// The endpoint with its trust as it is on disk now.
@@ -135,6 +149,22 @@ impl Operator {
             path: path.to_owned(),
             source,
         })
+    }
+
+    /// Fingerprints of the certificates that would be trusted now, sorted; none where there are none to read.
+    pub(super) fn trusted(&self) -> Vec<String> {
+        let files = self.ca.as_deref().and_then(|path| bundle(path).ok());
+        let mut trusted: Vec<String> = files
+            .iter()
+            .flatten()
+            .flat_map(|pem| CertificateDer::pem_slice_iter(pem))
+            .flatten()
+            .take(MAX_TRUSTED)
+            .map(|der| certificate_fingerprint(&der))
+            .collect();
+        trusted.sort_unstable();
+        trusted.dedup();
+        trusted
     }
 
     /// The value of the `authorization` header, if there is a token to show.

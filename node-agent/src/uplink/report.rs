@@ -11,10 +11,11 @@ use tokio_stream::wrappers::ReceiverStream;
 use yagura_proto::v1::report_request::Message;
 use yagura_proto::v1::report_response::Message as Response;
 use yagura_proto::v1::spool_record::Record;
-use yagura_proto::v1::{Fold, Loss, Missing, RecordBatch, ReportRequest, SpoolRecord};
+use yagura_proto::v1::{AgentStatus, Fold, Loss, Missing, RecordBatch, ReportRequest, SpoolRecord};
 use yagura_store::spool::{Batch, Entry, Position, StoredRecord};
 use yagura_telemetry::chain;
 
+use super::credentials::Operator;
 use super::{Client, Node, SessionError};
 use crate::journal::{Journal, JournalError};
 use crate::metrics::Metrics;
@@ -26,11 +27,15 @@ const HEARTBEAT: Duration = Duration::from_secs(30);
 /// its word.
 const FORGOTTEN: &str = "acknowledged-before-restore";
 
+/// How often the trust bundle is looked at: the operator replaces its authority when every agent has the next one.
+const LOOK: Duration = Duration::from_secs(5);
+
 /// Bodies of one batch; below the protocol's 1 MiB with what frames them.
 const BATCH_BYTES: usize = 900 << 10;
 
 pub(super) async fn run<N: Node>(
     mut client: Client,
+    operator: &Operator,
     journal: &Journal,
     node: &N,
     metrics: &Metrics,
@@ -66,12 +71,13 @@ pub(super) async fn run<N: Node>(
     };
     tokio::select! {
         result = acknowledge => result,
-        result = feed(requests, journal, node, metrics, missing) => result,
+        result = feed(requests, operator, journal, node, metrics, missing) => result,
     }
 }
 
 async fn feed<N: Node>(
     requests: Sender<ReportRequest>,
+    operator: &Operator,
     journal: &Journal,
     node: &N,
     metrics: &Metrics,
@@ -85,15 +91,27 @@ async fn feed<N: Node>(
     let mut heartbeat = interval(HEARTBEAT);
     heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut position = Position::default();
+    let mut trusted = operator.trusted();
+    let mut look = interval(LOOK);
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let message = tokio::select! {
             // Status and facts are small and rare: a long queue of records must not hide them.
             biased;
-            _ = heartbeat.tick() => Message::Status(node.status()),
+            _ = heartbeat.tick() => status(node, &trusted),
+            _ = look.tick() => {
+                let now = operator.trusted();
+                if now == trusted {
+                    continue;
+                }
+                tracing::info!(certificates = now.len(), "the trust bundle changed");
+                trusted = now;
+                status(node, &trusted)
+            }
             Ok(()) = changes.changed() => {
                 changes.mark_unchanged();
                 heartbeat.reset();
-                Message::Status(node.status())
+                status(node, &trusted)
             }
             Ok(()) = facts.changed() => {
                 let collected = facts.borrow_and_update().clone();
@@ -153,6 +171,14 @@ fn forgotten(missing: Missing, records: u64) -> RecordBatch {
             record: Some(Record::Loss(loss)),
         }],
     }
+}
+
+/// How the agent is doing, and whom it would trust.
+fn status<N: Node>(node: &N, trusted: &[String]) -> Message {
+    Message::Status(AgentStatus {
+        trusted: trusted.to_vec(),
+        ..node.status()
+    })
 }
 
 fn wire(batch: Batch) -> RecordBatch {

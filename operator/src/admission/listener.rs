@@ -14,6 +14,8 @@ use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use super::connection::{Connection, Places};
+
 /// Handshakes at the same time. The API server keeps its connections, so there are few; others
 /// wait in the kernel's queue.
 const MAX_HANDSHAKES: usize = 32;
@@ -26,14 +28,16 @@ const PAUSE: Duration = Duration::from_secs(1);
 pub(super) struct TlsListener {
     socket: TcpListener,
     acceptor: TlsAcceptor,
+    places: Places,
     slots: Arc<Semaphore>,
     handshakes: JoinSet<Option<(TlsStream<TcpStream>, SocketAddr)>>,
 }
 
 impl TlsListener {
-    pub(super) fn new(socket: TcpListener, config: Arc<ServerConfig>) -> Self {
+    pub(super) fn new(socket: TcpListener, config: Arc<ServerConfig>, places: Places) -> Self {
         Self {
             socket,
+            places,
             acceptor: TlsAcceptor::from(config),
             slots: Arc::new(Semaphore::new(MAX_HANDSHAKES)),
             handshakes: JoinSet::new(),
@@ -42,6 +46,7 @@ impl TlsListener {
 
     fn begin(&mut self, stream: TcpStream, peer: SocketAddr, slot: OwnedSemaphorePermit) {
         let acceptor = self.acceptor.clone();
+        let metrics = self.places.metrics().clone();
         self.handshakes.spawn(async move {
             let shaken = timeout(HANDSHAKE, acceptor.accept(stream)).await;
             drop(slot);
@@ -49,10 +54,12 @@ impl TlsListener {
                 Ok(Ok(stream)) => Some((stream, peer)),
                 Ok(Err(error)) => {
                     tracing::debug!(%peer, %error, "TLS handshake of the webhook failed");
+                    metrics.webhook_dropped_connections.inc(["handshake"]);
                     None
                 }
                 Err(_elapsed) => {
                     tracing::debug!(%peer, "TLS handshake of the webhook took too long");
+                    metrics.webhook_dropped_connections.inc(["handshake-timeout"]);
                     None
                 }
             }
@@ -61,7 +68,7 @@ impl TlsListener {
 }
 
 impl Listener for TlsListener {
-    type Io = TlsStream<TcpStream>;
+    type Io = Connection;
     type Addr = SocketAddr;
 
     async fn accept(&mut self) -> (Self::Io, Self::Addr) {
@@ -69,8 +76,8 @@ impl Listener for TlsListener {
             let slots = Arc::clone(&self.slots);
             tokio::select! {
                 Some(done) = self.handshakes.join_next(), if !self.handshakes.is_empty() => {
-                    if let Ok(Some(connection)) = done {
-                        return connection;
+                    if let Ok(Some((stream, peer))) = done {
+                        return (self.places.take(stream), peer);
                     }
                 }
                 (slot, accepted) = async {
@@ -81,6 +88,7 @@ impl Listener for TlsListener {
                     (Some(slot), Ok((stream, peer))) => self.begin(stream, peer, slot),
                     (_, Err(error)) => {
                         tracing::warn!(%error, "the webhook cannot accept a connection");
+                        self.places.metrics().webhook_dropped_connections.inc(["accept"]);
                         sleep(PAUSE).await;
                     }
                     (None, Ok(_)) => {}

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Zoned;
+use jiff::{SignedDuration, Timestamp};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
@@ -15,6 +15,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use yagura_telemetry::Registry;
 
+use super::connection::{Bounds, Places};
 use super::listener::TlsListener;
 use super::review::answer;
 use super::router;
@@ -164,8 +165,8 @@ fn checks_and_frameworks_are_judged_too() {
     assert!(refusal("PostureFramework", &framework).contains("spec.requirements[1].controls[0].id"));
 }
 
-/// Sends a request over TLS; what comes back.
-async fn call(address: SocketAddr, trust: &str, length: usize, body: &[u8]) -> String {
+/// Connects and says nothing more.
+async fn shake_hands(address: SocketAddr, trust: &str) -> tokio_rustls::client::TlsStream<TcpStream> {
     let mut roots = RootCertStore::empty();
     roots
         .add(CertificateDer::from_pem_slice(trust.as_bytes()).unwrap())
@@ -178,10 +179,15 @@ async fn call(address: SocketAddr, trust: &str, length: usize, body: &[u8]) -> S
         .with_no_client_auth();
     let stream = TcpStream::connect(address).await.unwrap();
     let name = ServerName::try_from("localhost").unwrap();
-    let mut stream = TlsConnector::from(Arc::new(config))
+    TlsConnector::from(Arc::new(config))
         .connect(name, stream)
         .await
-        .unwrap();
+        .unwrap()
+}
+
+/// Sends a request over TLS; what comes back.
+async fn call(address: SocketAddr, trust: &str, length: usize, body: &[u8]) -> String {
+    let mut stream = shake_hands(address, trust).await;
     let head = format!(
         "POST /validate HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
     );
@@ -195,14 +201,19 @@ async fn call(address: SocketAddr, trust: &str, length: usize, body: &[u8]) -> S
 
 #[tokio::test]
 async fn callers_that_are_silent_long_or_slow_hold_up_no_other() {
-    let today = Zoned::now();
-    let authority = Authority::generate(&today).unwrap();
-    let leaf = authority.issue(vec!["localhost".to_owned()], &today).unwrap();
+    let (now, day) = (Timestamp::now(), SignedDuration::from_hours(24));
+    let authority = Authority::generate(now, day).unwrap();
+    let leaf = authority.issue(vec!["localhost".to_owned()], now, day).unwrap();
     let config = Identity::new(leaf).unwrap().server_config(&["http/1.1"]);
     let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = socket.local_addr().unwrap();
     let metrics = Metrics::new(&mut Registry::default());
-    let listener = TlsListener::new(socket, config);
+    let bounds = Bounds {
+        connections: 3,
+        ..Bounds::default()
+    };
+    let places = Places::new(bounds, metrics.clone());
+    let listener = TlsListener::new(socket, config, places);
     let server = tokio::spawn(axum::serve(listener, router(metrics.clone(), shipped())).into_future());
 
     let silent = TcpStream::connect(address).await.unwrap();
@@ -228,5 +239,45 @@ async fn callers_that_are_silent_long_or_slow_hold_up_no_other() {
         .unwrap();
     assert!(slow.starts_with("HTTP/1.1 408"), "{slow}");
     drop(silent);
+
+    // Many that only hold a place: each takes that of the one silent longest, and a caller gets in.
+    let mut idle = Vec::new();
+    for _ in 0..10 {
+        idle.push(shake_hands(address, &authority.certificate).await);
+    }
+    let answer = timeout(patience, call(address, &authority.certificate, body.len(), &body))
+        .await
+        .unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert!(metrics.webhook_dropped_connections.get(["too-many"]) >= 8);
+    assert!(metrics.webhook_connections.get() <= 4);
+    let mut nothing = [0];
+    let ended = timeout(patience, idle[0].read(&mut nothing)).await.unwrap();
+    assert!(ended.is_err() || ended.is_ok_and(|read| read == 0));
+    server.abort();
+}
+
+#[tokio::test]
+async fn a_connection_without_a_word_ends() {
+    let (now, day) = (Timestamp::now(), SignedDuration::from_hours(24));
+    let authority = Authority::generate(now, day).unwrap();
+    let leaf = authority.issue(vec!["localhost".to_owned()], now, day).unwrap();
+    let config = Identity::new(leaf).unwrap().server_config(&["http/1.1"]);
+    let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = socket.local_addr().unwrap();
+    let metrics = Metrics::new(&mut Registry::default());
+    let bounds = Bounds {
+        idle: Duration::from_millis(100),
+        ..Bounds::default()
+    };
+    let listener = TlsListener::new(socket, config, Places::new(bounds, metrics.clone()));
+    let server = tokio::spawn(axum::serve(listener, router(metrics.clone(), shipped())).into_future());
+    let mut idle = shake_hands(address, &authority.certificate).await;
+    let mut nothing = [0];
+    let ended = timeout(Duration::from_secs(10), idle.read(&mut nothing))
+        .await
+        .unwrap();
+    assert!(ended.is_err() || ended.is_ok_and(|read| read == 0));
+    assert_eq!(metrics.webhook_dropped_connections.get(["idle"]), 1);
     server.abort();
 }

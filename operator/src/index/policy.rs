@@ -99,6 +99,8 @@ type Classes = HashMap<Vec<usize>, Arc<PolicySnapshot>>;
 struct PolicyNode {
     labels: BTreeMap<String, String>,
     list: watch::Sender<Arc<PolicySnapshot>>,
+    /// Uids of rules that it had and has no longer.
+    lost: VecDeque<String>,
 }
 
 impl Policy {
@@ -150,8 +152,12 @@ impl Policy {
             node.labels = labels;
             node.hand_out(&list);
         } else {
-            let list = watch::channel(list).0;
-            self.nodes.insert(name.to_owned(), PolicyNode { labels, list });
+            let node = PolicyNode {
+                labels,
+                list: watch::channel(list).0,
+                lost: VecDeque::new(),
+            };
+            self.nodes.insert(name.to_owned(), node);
         }
     }
 
@@ -166,14 +172,15 @@ impl Policy {
     }
 
     /// What a node's report of rule `uid` refers to: none when that rule is not and was not
-    /// lately served to the node.
+    /// lately served to the node, whatever labels the node had then.
     pub fn rule_of_node(&self, node: &str, uid: &str) -> Option<&ServedRule> {
-        let labels = &self.nodes.get(node)?.labels;
+        let node = self.nodes.get(node)?;
+        let had = node.lost.iter().any(|lost| lost == uid);
         self.rules
             .get(uid)
             .into_iter()
             .chain(self.retired.iter().rev().filter(|rule| rule.meta.uid == uid))
-            .find(|rule| rule.nodes.matches(labels))
+            .find(|rule| had || rule.nodes.matches(&node.labels))
     }
 
     /// The nodes that a served rule should run on, in no order.
@@ -227,8 +234,8 @@ impl Policy {
     /// The rules changed: makes the list of every class anew and hands it to the nodes whose list changed.
     fn rebuild(&mut self) {
         self.classes.clear();
-        let nodes = std::mem::take(&mut self.nodes);
-        for node in nodes.values() {
+        let mut nodes = std::mem::take(&mut self.nodes);
+        for node in nodes.values_mut() {
             let list = self.list_for(&node.labels);
             node.hand_out(&list);
         }
@@ -268,13 +275,33 @@ impl Policy {
 
 impl PolicyNode {
     /// The node's list from now on; whoever waits for it is woken only when it says something else.
-    fn hand_out(&self, next: &Arc<PolicySnapshot>) {
+    fn hand_out(&mut self, next: &Arc<PolicySnapshot>) {
+        let lost = &mut self.lost;
         self.list.send_if_modified(|list| {
             let changed = list.revision != next.revision;
             if changed {
+                lose(lost, list, next);
                 *list = Arc::clone(next);
             }
             changed
         });
+    }
+}
+
+/// Notes which rules of a list are not in the next one.
+fn lose(lost: &mut VecDeque<String>, before: &PolicySnapshot, now: &PolicySnapshot) {
+    for rule in &before.rules {
+        // Both lists are sorted by uid.
+        if now
+            .rules
+            .binary_search_by(|kept| kept.uid.cmp(&rule.uid))
+            .is_err()
+            && !lost.contains(&rule.uid)
+        {
+            if lost.len() == MAX_RETIRED {
+                lost.pop_front();
+            }
+            lost.push_back(rule.uid.clone());
+        }
     }
 }

@@ -16,6 +16,7 @@ use tracing::warn;
 use yagura_telemetry::chain;
 
 use super::claims;
+use super::pace::Bucket;
 use crate::context::Context;
 use crate::index::SharedIndex;
 use crate::metrics::Metrics;
@@ -27,6 +28,12 @@ const REVIEW: Duration = Duration::from_secs(10);
 /// Tokens that the API server refused are remembered this long and in this number.
 const REFUSED_FOR: Duration = Duration::from_mins(1);
 const MAX_REFUSED: usize = 1_024;
+/// Calls with one token: an agent opens two streams each time that it connects, at most every half a second and then less
+/// and less often.
+const CALLS_PER_SECOND: u32 = 2;
+const CALLS_AT_ONCE: u32 = 20;
+/// Tokens whose calls are counted: those of a large cluster's agents that connect at the same time.
+const MAX_CALLERS: usize = 16_384;
 /// One log line per cause in this time.
 const LOG_EVERY: Duration = Duration::from_secs(30);
 
@@ -47,6 +54,8 @@ pub(super) enum Refusal {
     Expired,
     /// The token is of another account.
     Subject,
+    /// The token is shown again and again.
+    TooOften,
     /// The API server does not know the token.
     Rejected,
     /// The API server says that it is of another account or for others.
@@ -68,6 +77,7 @@ impl Refusal {
             Self::Audience => "wrong-audience",
             Self::Expired => "expired-token",
             Self::Subject => "wrong-subject",
+            Self::TooOften => "too-often",
             Self::Rejected => "rejected-token",
             Self::NotAgent => "not-agent",
             Self::NotBound => "not-bound",
@@ -80,6 +90,7 @@ impl Refusal {
     fn status(self) -> Status {
         match self {
             Self::ReviewFailed => Status::unavailable("the token cannot be reviewed now; try again later"),
+            Self::TooOften => Status::resource_exhausted("too many calls with this token; wait a while"),
             Self::UnknownPod => Status::unauthenticated(
                 "the token's pod is not known as an agent of its node; try again later",
             ),
@@ -116,6 +127,7 @@ pub(super) struct Authenticator {
     expected: Expected,
     reviews: Semaphore,
     refused: Mutex<HashMap<[u8; 32], (Refusal, Instant)>>,
+    calls: Mutex<HashMap<[u8; 32], Bucket>>,
     logged: Mutex<HashMap<Refusal, (Instant, u64)>>,
 }
 
@@ -133,6 +145,7 @@ impl Authenticator {
             },
             reviews: Semaphore::new(MAX_REVIEWS),
             refused: Mutex::default(),
+            calls: Mutex::default(),
             logged: Mutex::default(),
         }
     }
@@ -159,6 +172,9 @@ impl Authenticator {
         let digest: [u8; 32] = Sha256::digest(token).into();
         if let Some(refusal) = self.remembered(&digest) {
             return Err(refusal);
+        }
+        if !self.may_call(digest) {
+            return Err(Refusal::TooOften);
         }
         let reviewed = match self.review(token).await {
             Ok(status) => bound_to(&status, &self.expected),
@@ -207,6 +223,23 @@ impl Authenticator {
                 && record.owner_name == self.expected.daemon_set
         });
         if agent { Ok(()) } else { Err(Refusal::UnknownPod) }
+    }
+
+    /// Whether one more review of a token is reasonable.
+    fn may_call(&self, digest: [u8; 32]) -> bool {
+        let now = Instant::now();
+        let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+        if calls.len() >= MAX_CALLERS {
+            calls.retain(|_, bucket| !bucket.is_full(now));
+        }
+        if calls.len() >= MAX_CALLERS {
+            // Whoever shows so many tokens is not counted by one of them.
+            calls.clear();
+        }
+        calls
+            .entry(digest)
+            .or_insert_with(|| Bucket::new(CALLS_PER_SECOND, CALLS_AT_ONCE / CALLS_PER_SECOND, now))
+            .take(now)
     }
 
     fn remembered(&self, digest: &[u8; 32]) -> Option<Refusal> {

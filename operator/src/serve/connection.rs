@@ -1,28 +1,30 @@
 //! Accepting connections: bounded in number and time until a call on them is authenticated.
 
+use std::collections::HashMap;
 use std::io;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Context as Task, Poll};
 use std::time::Duration;
 
 use futures::Stream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::{Sleep, sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::transport::server::Connected;
 use tracing::debug;
 
 use crate::context::Context;
 use crate::metrics::Metrics;
 
-/// What strangers may use.
+/// What connections may use.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bounds {
     /// Connections without an authenticated call at a time.
@@ -31,6 +33,8 @@ pub(super) struct Bounds {
     pub(super) handshake: Duration,
     /// Time from the handshake to the first authenticated call.
     pub(super) authentication: Duration,
+    /// Between two pings, and from a ping to its answer: a peer that does not answer is gone.
+    pub(super) ping: Duration,
 }
 
 impl Default for Bounds {
@@ -40,6 +44,7 @@ impl Default for Bounds {
             strangers: 256,
             handshake: Duration::from_secs(5),
             authentication: Duration::from_secs(15),
+            ping: Duration::from_secs(10),
         }
     }
 }
@@ -47,19 +52,90 @@ impl Default for Bounds {
 /// Pause after the system refuses to accept, for example for want of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// Connections of one node at a time: an agent has one, and another while it connects anew.
+const MAX_OF_NODE: usize = 4;
+
 /// What calls know of the connection they are on.
 #[derive(Debug)]
 pub(super) struct Peer {
     authenticated: AtomicBool,
     permit: Mutex<Option<OwnedSemaphorePermit>>,
+    /// Cancelled when the connection must end.
+    close: CancellationToken,
+    /// Reads that brought something, and whether there will be more.
+    heard: AtomicU64,
+    gone: AtomicBool,
+    news: Notify,
 }
 
 impl Peer {
+    fn new(permit: OwnedSemaphorePermit) -> Self {
+        Self {
+            authenticated: AtomicBool::new(false),
+            permit: Mutex::new(Some(permit)),
+            close: CancellationToken::new(),
+            heard: AtomicU64::new(0),
+            gone: AtomicBool::new(false),
+            news: Notify::new(),
+        }
+    }
+
+    /// How often something was heard on the connection.
+    pub(super) fn heard(&self) -> u64 {
+        self.heard.load(Ordering::Acquire)
+    }
+
+    /// Waits until something more is heard than `before`, or the connection ends: then whether it was.
+    pub(super) async fn heard_since(&self, before: u64) -> bool {
+        loop {
+            let news = self.news.notified();
+            if self.heard() > before {
+                return true;
+            }
+            if self.gone.load(Ordering::Acquire) {
+                return false;
+            }
+            news.await;
+        }
+    }
+
     /// A call on the connection is authenticated: it no longer counts as a stranger's.
-    pub(super) fn authenticated(&self) {
+    fn authenticated(&self) {
         self.authenticated.store(true, Ordering::Relaxed);
         let permit = self.permit.lock().unwrap_or_else(PoisonError::into_inner).take();
         drop(permit);
+    }
+}
+
+/// The connections of each node's agent, by the calls that were authenticated on them.
+#[derive(Debug)]
+pub(super) struct Peers {
+    by_node: Mutex<HashMap<String, Vec<Weak<Peer>>>>,
+    metrics: Metrics,
+}
+
+impl Peers {
+    pub(super) fn new(metrics: Metrics) -> Self {
+        Self {
+            by_node: Mutex::default(),
+            metrics,
+        }
+    }
+
+    /// A call of the node is authenticated on a connection. The oldest one of too many ends: it has no stream that
+    /// was not replaced.
+    pub(super) fn authenticated(&self, node: &str, peer: &Arc<Peer>) {
+        peer.authenticated();
+        let mut by_node = self.by_node.lock().unwrap_or_else(PoisonError::into_inner);
+        let open = by_node.entry(node.to_owned()).or_default();
+        open.retain(|known| known.strong_count() > 0 && !std::ptr::eq(known.as_ptr(), Arc::as_ptr(peer)));
+        open.push(Arc::downgrade(peer));
+        if open.len() > MAX_OF_NODE
+            && let Some(oldest) = open.remove(0).upgrade()
+        {
+            self.metrics.dropped_connections.inc(["too-many-of-node"]);
+            oldest.close.cancel();
+        }
     }
 }
 
@@ -68,11 +144,14 @@ pub(super) struct Connection {
     stream: TlsStream<TcpStream>,
     peer: Arc<Peer>,
     deadline: Pin<Box<Sleep>>,
+    closed: Pin<Box<WaitForCancellationFutureOwned>>,
     metrics: Metrics,
 }
 
 impl Drop for Connection {
     fn drop(&mut self) {
+        self.peer.gone.store(true, Ordering::Release);
+        self.peer.news.notify_waiters();
         self.metrics.open_connections.add(-1);
     }
 }
@@ -96,7 +175,16 @@ impl AsyncRead for Connection {
             self.metrics.dropped_connections.inc(["not-authenticated"]);
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
-        Pin::new(&mut self.stream).poll_read(task, buffer)
+        if self.closed.as_mut().poll(task).is_ready() {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        }
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(task, buffer);
+        if buffer.filled().len() > before {
+            self.peer.heard.fetch_add(1, Ordering::AcqRel);
+            self.peer.news.notify_waiters();
+        }
+        read
     }
 }
 
@@ -164,12 +252,11 @@ async fn accept(
             match timeout(bounds.handshake, acceptor.accept(stream)).await {
                 Ok(Ok(stream)) => {
                     metrics.open_connections.add(1);
+                    let peer = Arc::new(Peer::new(permit));
                     let connection = Connection {
                         stream,
-                        peer: Arc::new(Peer {
-                            authenticated: AtomicBool::new(false),
-                            permit: Mutex::new(Some(permit)),
-                        }),
+                        closed: Box::pin(peer.close.clone().cancelled_owned()),
+                        peer,
                         deadline: Box::pin(sleep(bounds.authentication)),
                         metrics,
                     };

@@ -2,9 +2,11 @@
 
 mod told;
 
+use prost::Message as _;
 use tokio::sync::mpsc;
 use tonic::{Status, Streaming};
 use tracing::{debug, error, warn};
+use yagura_event::Timestamp;
 use yagura_proto::convert::{facts_from_message, fold_from_message, loss_from_message};
 use yagura_proto::v1::report_request::Message as Request;
 use yagura_proto::v1::report_response::Message as Answer;
@@ -17,8 +19,7 @@ use yagura_telemetry::chain;
 
 use super::session::{End, OpenSession, answer};
 use crate::index::Index;
-use crate::metrics::Metrics;
-use crate::signals::{self, LedgerError, Placement, place};
+use crate::signals::{self, LedgerError, OwnRule, Placement, Refused, place};
 
 /// Records of one batch: of 16 bytes each they fill the 1 MiB that a batch may have.
 const MAX_RECORDS: usize = 65_536;
@@ -35,6 +36,7 @@ type Answers = mpsc::Sender<Result<ReportResponse, Status>>;
 /// Serves a Report stream until it ends.
 pub(super) async fn run(session: OpenSession, requests: Streaming<ReportRequest>, answers: Answers) {
     let end = session.end();
+    let afterwards = session.afterwards();
     let node = session.node.clone();
     let ended = tokio::select! {
         status = end => End::Tell(status),
@@ -44,6 +46,8 @@ pub(super) async fn run(session: OpenSession, requests: Streaming<ReportRequest>
         debug!(node, %status, "ending the report");
         answers.try_send(Err(status)).ok();
     }
+    drop(answers);
+    afterwards.look().await;
 }
 
 async fn serve(
@@ -52,7 +56,17 @@ async fn serve(
     answers: &Answers,
 ) -> Result<(), End> {
     let mut refused = 0;
-    while let Some(request) = requests.message().await? {
+    loop {
+        // A node that used up what it may is read later; what it has to tell waits in its spool.
+        session.pace.ready().await;
+        let Some(request) = requests.message().await? else {
+            return Err(End::Left);
+        };
+        let bytes = request.encoded_len();
+        match &request.message {
+            Some(Request::Records(batch)) => session.pace.records(batch.records.len(), bytes),
+            _ => session.pace.note(bytes),
+        }
         match request.message {
             Some(Request::Records(batch)) => records(&session, batch, answers, &mut refused).await?,
             Some(Request::Facts(found)) => facts(&session, found)?,
@@ -61,7 +75,6 @@ async fn serve(
             None => {}
         }
     }
-    Err(End::Left)
 }
 
 /// `refused` counts the batches since the last one of which something was taken.
@@ -87,8 +100,9 @@ async fn records(
             now,
         };
         let gap = i64::from(session.context.args.gap_signal_after_seconds) * 1_000_000_000;
+        let since = session.watch.since;
         let records = batch.records.into_iter();
-        records.map(|record| judge(record, &index, from, gap)).collect()
+        records.map(|record| judge(record, &index, from, gap, since)).collect()
     };
     let sequences: Vec<(u64, Verdict)> = judged
         .iter()
@@ -103,7 +117,7 @@ async fn records(
         .map_err(|error| failed(session, &error))?;
     for (sequence, verdict) in sequences {
         if sequence > applied.before && sequence <= applied.watermark {
-            verdict.count(&session.context.metrics);
+            count(verdict, session);
         }
     }
     let ack = Ack {
@@ -147,7 +161,7 @@ fn response(message: Answer) -> ReportResponse {
 
 fn failed(session: &OpenSession, error: &LedgerError) -> End {
     if error.is_foreign_spool() {
-        session.context.metrics.refused_records.inc(["foreign-spool"]);
+        foreign(session, "foreign-spool");
         warn!(node = session.node, error = %chain(error), "refused a batch");
         return Status::permission_denied("the spool belongs to another node").into();
     }
@@ -167,28 +181,49 @@ enum Verdict {
     Counted,
     Lost(told::Lost),
     Refused(&'static str),
+    /// Refused, and no agent of ours would have sent it.
+    Foreign(&'static str),
 }
 
-impl Verdict {
-    fn count(self, metrics: &Metrics) {
-        match self {
-            Self::Counted => {}
-            Self::Lost(told::Lost::Matches(matches)) => metrics.lost_matches.add(matches),
-            Self::Lost(told::Lost::Events(events)) => metrics.lost_events.add(events),
-            Self::Refused(cause) => metrics.refused_records.inc([cause]),
-        }
+fn count(verdict: Verdict, session: &OpenSession) {
+    let metrics = &session.context.metrics;
+    match verdict {
+        Verdict::Counted => {}
+        Verdict::Lost(told::Lost::Matches(matches)) => metrics.lost_matches.add(matches),
+        Verdict::Lost(told::Lost::Events(events)) => metrics.lost_events.add(events),
+        Verdict::Refused(cause) => metrics.refused_records.inc([cause]),
+        Verdict::Foreign(cause) => foreign(session, cause),
     }
 }
 
+/// Counts what no agent of ours would send, in a signal as well.
+fn foreign(session: &OpenSession, cause: &'static str) {
+    session.context.metrics.refused_records.inc([cause]);
+    let alarms = &session.watch.alarms;
+    alarms.raise(OwnRule::RefusedReports, &session.node, cause, 1);
+}
+
 /// Every record moves its spool on, also one that is refused: else it would come forever.
-fn judge(record: SpoolRecord, index: &Index, from: Placement<'_>, gap_after: i64) -> Judged {
+fn judge(
+    record: SpoolRecord,
+    index: &Index,
+    from: Placement<'_>,
+    gap_after: i64,
+    since: Timestamp,
+) -> Judged {
     let nothing = |verdict| (Entry::Nothing, verdict);
     let mut further = 0;
     let (entry, verdict) = match record.record {
         Some(Record::Fold(fold)) => match fold_from_message(fold) {
             Ok(fold) => match place(&fold, index, from) {
                 Ok(found) => (Entry::Match(Box::new(found)), Verdict::Counted),
-                Err(refused) => nothing(Verdict::Refused(refused.cause())),
+                Err(refused) => nothing(match refused {
+                    Refused::ForeignPod => Verdict::Foreign(refused.cause()),
+                    // Rules that went away before this operator began are not known here any more; what they matched
+                    // may still be in the agent's spool.
+                    Refused::UnknownRule if fold.last > since => Verdict::Foreign(refused.cause()),
+                    Refused::UnknownRule | Refused::NotSelected => Verdict::Refused(refused.cause()),
+                }),
             },
             Err(_) => nothing(Verdict::Refused("malformed")),
         },
@@ -222,7 +257,7 @@ fn facts(session: &OpenSession, message: NodeFacts) -> Result<(), End> {
     let facts = facts_from_message(message)
         .map_err(|error| Status::invalid_argument(format!("the facts are not usable: {error}")))?;
     if facts.node.as_bytes() != session.node.as_bytes() {
-        session.context.metrics.refused_records.inc(["foreign-facts"]);
+        foreign(session, "foreign-facts");
         return Err(Status::permission_denied("the facts are of another node").into());
     }
     let mut index = session.context.index.write();
@@ -236,9 +271,14 @@ fn status(session: &OpenSession, status: AgentStatus) -> Result<(), End> {
         .iter()
         .flat_map(|hook| [&hook.kind, &hook.backend, &hook.reason])
         .chain(status.counters.keys())
+        .chain(&status.trusted)
         .chain([&status.agent_version, &status.kernel_release, &status.revision]);
     let too_long = texts.into_iter().any(|text| text.len() > MAX_STATUS_TEXT);
-    let entries = status.hooks.len().max(status.counters.len());
+    let entries = status
+        .hooks
+        .len()
+        .max(status.counters.len())
+        .max(status.trusted.len());
     if too_long || entries > MAX_STATUS_ENTRIES {
         return Err(Status::invalid_argument("the status is too large").into());
     }

@@ -1,24 +1,41 @@
 //! An authenticated stream for as long as it may live.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep, timeout};
 use tonic::Status;
 
+use super::Watch;
 use super::auth::Agent;
+use super::connection::Peer;
+use super::pace::Pace;
+use super::streams::Stream;
 use crate::context::Context;
 use crate::index::nodes::{Call, Session};
 use crate::index::pods::NodePods;
-use crate::signals;
+use crate::signals::{self, OwnRule};
 
 /// A peer that takes no answer for this long is given up.
 const SLOW: Duration = Duration::from_secs(30);
 
+/// Who opens a stream.
+pub(super) struct Caller {
+    pub(super) agent: Agent,
+    /// The connection that the call is on.
+    pub(super) peer: Option<Arc<Peer>>,
+    /// What the agent's process calls itself.
+    pub(super) instance: String,
+}
+
 /// A stream of a node, entered in the index until it is dropped.
 pub(super) struct OpenSession {
     pub(super) context: Context,
+    pub(super) watch: Arc<Watch>,
     pub(super) node: String,
+    stream: Arc<Stream>,
+    pub(super) pace: Pace,
     /// Uid of the pod that the call comes from.
     pub(super) agent_pod: String,
     expires: i64,
@@ -29,23 +46,44 @@ pub(super) struct OpenSession {
 
 impl OpenSession {
     /// Enters the stream; an older one of the same call of this node ends.
-    pub(super) fn new(context: &Context, agent: &Agent, call: Call) -> Self {
+    pub(super) fn new(context: &Context, watch: &Arc<Watch>, caller: Caller, call: Call) -> Self {
+        let Caller {
+            agent,
+            peer,
+            instance,
+        } = caller;
         let mut index = context.index.write();
         let session = index.nodes.open(&agent.node, call, signals::now());
         let pods = index.pods.watch(&agent.node);
+        let stream = watch.streams.open(&agent.node, call, session.id, instance, peer);
         drop(index);
+        let pace = watch.paces.of(&agent.node, &context.metrics);
+        pace.note(0);
         context.metrics.open_streams.add(1);
         if session.had_older {
             context.metrics.replaced_streams.inc();
         }
         Self {
             context: context.clone(),
-            node: agent.node.clone(),
-            agent_pod: agent.pod.clone(),
+            watch: Arc::clone(watch),
+            node: agent.node,
+            stream: Arc::new(stream),
+            pace,
+            agent_pod: agent.pod,
             expires: agent.expires,
             call,
             session,
             pods,
+        }
+    }
+
+    /// To look at the stream after its end.
+    pub(super) fn afterwards(&self) -> Afterwards {
+        Afterwards {
+            context: self.context.clone(),
+            watch: Arc::clone(&self.watch),
+            node: self.node.clone(),
+            stream: Arc::clone(&self.stream),
         }
     }
 
@@ -75,9 +113,36 @@ impl OpenSession {
     }
 }
 
+/// What remains to be watched of a stream after it ended.
+pub(super) struct Afterwards {
+    context: Context,
+    watch: Arc<Watch>,
+    node: String,
+    stream: Arc<Stream>,
+}
+
+impl Afterwards {
+    /// Where another process took the stream over, waits for a sign that the older one is alive: that is one agent
+    /// too many. Meanwhile the peer may read why its stream ended.
+    pub(super) async fn look(self) {
+        let heard = self.stream.heard();
+        // From now until the next ping, and until its answer.
+        let patience = self.watch.bounds.ping * 2;
+        let alive = tokio::select! {
+            alive = self.stream.has_rival(heard, patience) => alive,
+            () = self.context.stop.cancelled() => false,
+        };
+        if alive {
+            let alarms = &self.watch.alarms;
+            alarms.raise(OwnRule::SecondStream, &self.node, "second-stream", 1);
+        }
+    }
+}
+
 impl Drop for OpenSession {
     fn drop(&mut self) {
         self.context.metrics.open_streams.add(-1);
+        self.watch.streams.close(&self.stream);
         let mut index = self.context.index.write();
         index.nodes.close(&self.node, self.call, self.session.id);
     }

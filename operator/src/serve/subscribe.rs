@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use prost::Message as _;
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 use tonic::{Status, Streaming};
@@ -18,6 +19,7 @@ use yagura_proto::v1::{
     SubscribeResponse,
 };
 
+use super::pace::Pace;
 use super::session::{End, OpenSession, answer};
 use crate::conditions::cut;
 use crate::index::pods::NodePods;
@@ -43,6 +45,7 @@ type Answers = mpsc::Sender<Result<SubscribeResponse, Status>>;
 /// Serves a Subscribe stream until it ends.
 pub(super) async fn run(session: OpenSession, requests: Streaming<SubscribeRequest>, answers: Answers) {
     let end = session.end();
+    let afterwards = session.afterwards();
     let node = session.node.clone();
     let ended = tokio::select! {
         status = end => End::Tell(status),
@@ -52,6 +55,8 @@ pub(super) async fn run(session: OpenSession, requests: Streaming<SubscribeReque
         debug!(node, %status, "ending the subscription");
         answers.try_send(Err(status)).ok();
     }
+    drop(answers);
+    afterwards.look().await;
 }
 
 async fn serve(
@@ -100,7 +105,7 @@ async fn serve(
     pusher.pods(&pods).await?;
     loop {
         tokio::select! {
-            request = requests.message() => match request? {
+            request = next(&session.pace, &mut requests) => match request? {
                 None => return Err(End::Left),
                 Some(request) => received(&session, request)?,
             },
@@ -132,6 +137,19 @@ async fn push_policy(
     pusher.policy(&snapshot).await?;
     session.context.metrics.sent_lists.inc();
     Ok(())
+}
+
+/// The next message, as soon as the node may be read. May be dropped and called again.
+async fn next(
+    pace: &Pace,
+    requests: &mut Streaming<SubscribeRequest>,
+) -> Result<Option<SubscribeRequest>, Status> {
+    pace.ready().await;
+    let request = requests.message().await?;
+    if let Some(request) = &request {
+        pace.note(request.encoded_len());
+    }
+    Ok(request)
 }
 
 /// The first message must be a hello, and in time.

@@ -4,6 +4,8 @@
 mod api_server;
 mod policy;
 mod records;
+mod rivals;
+mod rotation;
 mod strangers;
 
 use std::collections::BTreeMap;
@@ -12,7 +14,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Parser;
-use jiff::Zoned;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -39,7 +40,7 @@ use crate::index::policy::{RuleMeta, ServedRule};
 use crate::index::{Index, SharedIndex};
 use crate::metrics::Metrics;
 use crate::signals::{self, Ledger, LedgerError};
-use crate::tls::{Authority, Identity};
+use crate::tls::Certificates;
 
 use api_server::ApiServer;
 
@@ -53,6 +54,7 @@ struct Operator {
     context: Context,
     address: SocketAddr,
     trust: String,
+    certificates: Option<Certificates>,
     api: ApiServer,
     server: JoinHandle<Result<(), ServeError>>,
     writer: JoinHandle<Result<(), LedgerError>>,
@@ -69,6 +71,10 @@ impl Operator {
     }
 
     async fn start_bounded(store: SignalStore, api: ApiServer, bounds: Bounds) -> Self {
+        Self::start_flagged(store, api, bounds, &[]).await
+    }
+
+    async fn start_flagged(store: SignalStore, api: ApiServer, bounds: Bounds, flags: &[&str]) -> Self {
         let args = [
             "x",
             "--namespace",
@@ -78,17 +84,17 @@ impl Operator {
             "--listen",
             "127.0.0.1:0",
         ];
-        let args = Args::parse_from(args);
+        let args = Args::parse_from(args.iter().chain(flags));
         let metrics = Metrics::new(&mut Registry::default());
-        let today = Zoned::now();
-        let authority = Authority::generate(&today).unwrap();
-        let leaf = authority.issue(crate::tls::names(&args), &today).unwrap();
+        let certificates = Certificates::establish(&api.client(), &args, &metrics)
+            .await
+            .unwrap();
         let context = Context {
             client: api.client(),
             index: SharedIndex::new(Index::new(1)),
             signals: Ledger::new(store, "sec", metrics.clone()),
             writes: WriteBudget::new(1_000),
-            identity: Identity::new(leaf).unwrap(),
+            identity: certificates.identity(),
             readiness: Readiness::default(),
             stop: CancellationToken::new(),
             args: Arc::new(args),
@@ -100,7 +106,8 @@ impl Operator {
         let operator = Self {
             server: tokio::spawn(server.serve()),
             writer: tokio::spawn(signals::write(context.clone())),
-            trust: authority.certificate,
+            trust: api.bundle(),
+            certificates: Some(certificates),
             context,
             address,
             api,
@@ -177,22 +184,41 @@ impl Operator {
     }
 
     async fn connect(&self) -> AgentServiceClient<Channel> {
+        self.connect_at(self.address).await
+    }
+
+    /// Connects to an address that leads to this operator.
+    async fn connect_at(&self, address: SocketAddr) -> AgentServiceClient<Channel> {
         let tls = ClientTlsConfig::new()
             .ca_certificate(Certificate::from_pem(&self.trust))
             .domain_name("yagura-operator.sec.svc");
-        let endpoint = Endpoint::from_shared(format!("https://{}", self.address)).unwrap();
+        let endpoint = Endpoint::from_shared(format!("https://{address}")).unwrap();
         let channel = endpoint.tls_config(tls).unwrap().connect().await.unwrap();
         AgentServiceClient::new(channel)
     }
 
     async fn subscribe(&self, token: &str, hello: Hello) -> Result<Subscription, tonic::Status> {
+        self.subscribe_at(self.address, token, "test", hello).await
+    }
+
+    /// Subscribes by way of an address, as the process of this name.
+    async fn subscribe_at(
+        &self,
+        address: SocketAddr,
+        token: &str,
+        instance: &str,
+        hello: Hello,
+    ) -> Result<Subscription, tonic::Status> {
         let (send, requests) = mpsc::channel(8);
         let hello = SubscribeRequest {
             message: Some(Sent::Hello(hello)),
         };
         send.send(hello).await.unwrap();
-        let request = with_token(ReceiverStream::new(requests), token);
-        let answers = self.connect().await.subscribe(request).await?.into_inner();
+        let mut request = with_token(ReceiverStream::new(requests), token);
+        let instance = instance.parse().unwrap();
+        request.metadata_mut().insert("yagura-instance", instance);
+        let mut client = self.connect_at(address).await;
+        let answers = client.subscribe(request).await?.into_inner();
         Ok(Subscription { send, answers })
     }
 

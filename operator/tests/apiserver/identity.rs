@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use clap::Parser;
-use jiff::Zoned;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::{Node, Pod, ServiceAccount};
 use kube::api::{ListParams, PostParams};
 use kube::{Api, Client};
@@ -48,9 +48,9 @@ async fn only_a_token_bound_to_the_agents_pod_on_its_node_is_taken_apiserver() {
             "--listen",
             "127.0.0.1:0",
         ]);
-        let today = Zoned::now();
-        let authority = Authority::generate(&today).unwrap();
-        let leaf = authority.issue(names(&args), &today).unwrap();
+        let (now, day) = (Timestamp::now(), SignedDuration::from_hours(24));
+        let authority = Authority::generate(now, day).unwrap();
+        let leaf = authority.issue(names(&args), now, day).unwrap();
         let metrics = Metrics::new(&mut Registry::default());
         let store = SignalStore::in_memory(Limits::default()).unwrap();
         let context = Context {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use clap::Parser;
-use jiff::Zoned;
+use jiff::SignedDuration;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::runtime::conditions::is_crd_established;
@@ -32,10 +32,10 @@ use crate::namespace::{SOON, with_namespace};
 
 pub(crate) fn context(client: &Client, home: &str) -> Context {
     let args = Args::parse_from(["x", "--namespace", home, "--pod-name", "op"]);
-    let today = Zoned::now();
-    let leaf = Authority::generate(&today)
+    let (now, day) = (jiff::Timestamp::now(), SignedDuration::from_hours(24));
+    let leaf = Authority::generate(now, day)
         .unwrap()
-        .issue(names(&args), &today)
+        .issue(names(&args), now, day)
         .unwrap();
     let metrics = Metrics::new(&mut Registry::default());
     let store = SignalStore::in_memory(Limits::default()).unwrap();

@@ -489,6 +489,9 @@ pub struct AgentStatus {
         ::prost::alloc::string::String,
         u64,
     >,
+    /// SHA-256 in hexadecimal of each certificate that the agent would trust if it connected now.
+    #[prost(string, repeated, tag = "7")]
+    pub trusted: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct HookStatus {

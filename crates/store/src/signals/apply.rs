@@ -4,13 +4,17 @@ use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, 
 use yagura_event::Timestamp;
 
 use super::changes::{ChangeKind, note};
-use super::count::{count, enqueue, open_signal};
+use super::count::{Origin, count, enqueue, open_signal};
 use super::lifetime::Lifetime;
 use super::schema::{RESOLVED, signed, unsigned};
 use super::{Limits, SignalStore, StoreError};
 
-/// The spool of signals that the operator opens by itself.
+/// The spool of signals that the operator opens by itself. It belongs to no node, so no agent can claim it.
 const OWN_SPOOL: &str = "operator";
+
+/// Spools of one node that are remembered. An agent begins a new one when it loses the old: those used longest ago are
+/// forgotten, so that nobody fills the store by naming new ones.
+const MAX_SPOOLS: i64 = 16;
 
 /// A record of a spool.
 #[derive(Clone, Debug)]
@@ -140,6 +144,13 @@ impl SignalStore {
         let transaction = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
+        if spool == OWN_SPOOL {
+            return Err(StoreError::ForeignSpool {
+                spool: spool.to_owned(),
+                owner: "none: it is the operator's own".to_owned(),
+                node: node.to_owned(),
+            });
+        }
         let known = spool_of(&transaction, spool, node)?;
         let mut applied = Applied::default();
         let mut watermark = known;
@@ -164,7 +175,12 @@ impl SignalStore {
                 if matches!(record.entry, Entry::Match(_)) {
                     applied.matches += found.count;
                 }
-                let opened = count(&transaction, &self.limits, found, spool, sequence, now)?;
+                let origin = Origin {
+                    node,
+                    spool,
+                    sequence,
+                };
+                let opened = count(&transaction, &self.limits, found, origin, now)?;
                 applied.opened += u64::from(opened);
             }
             watermark = Some(last);
@@ -176,10 +192,18 @@ impl SignalStore {
         if applied.fresh > 0 {
             transaction
                 .prepare_cached(
-                    "INSERT INTO spool (id, node, watermark) VALUES (?1, ?2, ?3)
-                     ON CONFLICT (id) DO UPDATE SET watermark = ?3",
+                    "INSERT INTO spool (id, node, watermark, used) VALUES (?1, ?2, ?3, ?4)
+                     ON CONFLICT (id) DO UPDATE SET watermark = ?3, used = ?4",
                 )?
-                .execute(params![spool, node, watermark])?;
+                .execute(params![spool, node, watermark, now.0])?;
+            if known.is_none() {
+                transaction
+                    .prepare_cached(
+                        "DELETE FROM spool WHERE node = ?1 AND id NOT IN
+                             (SELECT id FROM spool WHERE node = ?1 ORDER BY used DESC, id = ?2 DESC LIMIT ?3)",
+                    )?
+                    .execute(params![node, spool, MAX_SPOOLS])?;
+            }
         }
         #[cfg(test)]
         if self.dies_before_commit {
@@ -279,7 +303,12 @@ fn count_own(
     now: Timestamp,
 ) -> Result<Observed, StoreError> {
     let sequence = spool_of(transaction, OWN_SPOOL, "")?.unwrap_or(0) + 1;
-    let opened = count(transaction, limits, found, OWN_SPOOL, sequence, now)?;
+    let origin = Origin {
+        node: "",
+        spool: OWN_SPOOL,
+        sequence,
+    };
+    let opened = count(transaction, limits, found, origin, now)?;
     transaction.execute(
         "INSERT INTO spool (id, node, watermark) VALUES (?1, '', ?2)
          ON CONFLICT (id) DO UPDATE SET watermark = ?2",

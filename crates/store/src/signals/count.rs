@@ -16,6 +16,15 @@ const MAX_SAMPLES: i64 = 3;
 /// The key of a rule's overflow signal; its `overflow` column keeps it apart from every group.
 const OVERFLOW_KEY: &[u8] = b"";
 
+/// From where an entry comes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Origin<'a> {
+    /// Empty for the operator itself.
+    pub(super) node: &'a str,
+    pub(super) spool: &'a str,
+    pub(super) sequence: i64,
+}
+
 /// The group's signal that takes matches.
 pub(super) fn open_signal(
     connection: &Connection,
@@ -66,8 +75,7 @@ pub(super) fn count(
     transaction: &Transaction<'_>,
     limits: &Limits,
     found: &Match,
-    spool: &str,
-    sequence: i64,
+    origin: Origin<'_>,
     now: Timestamp,
 ) -> Result<bool, StoreError> {
     let last = last_signal(transaction, &found.rule, &found.key, false)?;
@@ -77,7 +85,7 @@ pub(super) fn count(
         count_on(transaction, limits, last.id, found, &found.detail, now)?;
         return Ok(false);
     }
-    let overflow = is_full(transaction, limits, found)?;
+    let overflow = is_full(transaction, limits, found, origin.node)?;
     match last {
         // Where nothing may be opened, an open signal is worth more than its age.
         Some(last) if last.open && overflow => {
@@ -102,7 +110,7 @@ pub(super) fn count(
             return Ok(false);
         }
     }
-    let id = open(transaction, found, overflow, spool, sequence, now)?;
+    let id = open(transaction, found, overflow, origin, now)?;
     add_samples(transaction, id, &found.samples)?;
     note(transaction, id, ChangeKind::Opened, now)?;
     enqueue(transaction, limits, id, now)?;
@@ -144,7 +152,12 @@ fn count_on(
     enqueue(transaction, limits, id, now)
 }
 
-fn is_full(transaction: &Transaction<'_>, limits: &Limits, found: &Match) -> Result<bool, StoreError> {
+fn is_full(
+    transaction: &Transaction<'_>,
+    limits: &Limits,
+    found: &Match,
+    node: &str,
+) -> Result<bool, StoreError> {
     let in_place: u32 = transaction
         .prepare_cached(
             "SELECT count(*) FROM signal
@@ -153,6 +166,14 @@ fn is_full(transaction: &Transaction<'_>, limits: &Limits, found: &Match) -> Res
         .query_row(params![found.rule, found.namespace], |row| row.get(0))?;
     if in_place >= limits.open_per_rule_and_namespace {
         return Ok(true);
+    }
+    if !node.is_empty() {
+        let of_node: u32 = transaction
+            .prepare_cached("SELECT count(*) FROM signal WHERE node = ? AND state IN (0, 4)")?
+            .query_row([node], |row| row.get(0))?;
+        if of_node >= limits.open_per_node {
+            return Ok(true);
+        }
     }
     let in_all: u32 = transaction
         .prepare_cached("SELECT count(*) FROM signal WHERE state IN (0, 4)")?
@@ -164,14 +185,19 @@ fn open(
     transaction: &Transaction<'_>,
     found: &Match,
     overflow: bool,
-    spool: &str,
-    sequence: i64,
+    origin: Origin<'_>,
     now: Timestamp,
 ) -> Result<i64, StoreError> {
-    let (key, namespace, detail) = if overflow {
-        (OVERFLOW_KEY, &found.overflow_namespace, &found.overflow_detail)
+    // An overflow signal counts for all nodes, so it is no node's.
+    let (key, namespace, detail, node) = if overflow {
+        (
+            OVERFLOW_KEY,
+            &found.overflow_namespace,
+            &found.overflow_detail,
+            "",
+        )
     } else {
-        (&*found.key, &found.namespace, &found.detail)
+        (&*found.key, &found.namespace, &found.detail, origin.node)
     };
     let previous: Option<i64> = transaction
         .prepare_cached(
@@ -179,14 +205,14 @@ fn open(
         )?
         .query_row(params![found.rule, key, overflow], |row| row.get(0))
         .optional()?;
-    let anchor = (spool, sequence);
+    let anchor = (origin.spool, origin.sequence);
     let name = free_name(transaction, found, key, anchor)?;
     transaction
         .prepare_cached(
             "INSERT INTO signal (rule, rule_name, key, overflow, name, namespace, anchor_spool,
                  anchor_sequence, previous, state, opened, first, last, count, restored,
-                 incomplete, severity, detail, revision, writes, written_at)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, 1, 0, ?)",
+                 incomplete, severity, detail, revision, writes, written_at, node)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, 1, 0, ?, ?)",
         )?
         .execute(params![
             found.rule,
@@ -195,8 +221,8 @@ fn open(
             overflow,
             name,
             namespace,
-            spool,
-            sequence,
+            origin.spool,
+            origin.sequence,
             previous,
             OPEN,
             found.first.0,
@@ -207,6 +233,7 @@ fn open(
             found.severity,
             detail,
             now.0,
+            node,
         ])?;
     Ok(transaction.last_insert_rowid())
 }

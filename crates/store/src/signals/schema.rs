@@ -15,7 +15,7 @@ pub(super) const RESOLVED: i64 = 3;
 pub(super) const LAPSED: i64 = 4;
 
 /// Each step leads from the schema of its index to the next.
-const STEPS: [&str; 2] = [FIRST, LIFE];
+pub(super) const STEPS: [&str; 3] = [FIRST, LIFE, NODES];
 
 /// The schema that the first build wrote.
 pub(super) const FIRST: &str = "
@@ -116,6 +116,15 @@ CREATE TABLE delivery (
     PRIMARY KEY (signal, route)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX delivery_due ON delivery (due) WHERE due IS NOT NULL;
+";
+
+/// Which node opened a signal, and which of its spools is in use: both are bounded for each node.
+const NODES: &str = "
+ALTER TABLE signal ADD COLUMN node TEXT NOT NULL DEFAULT '';
+UPDATE signal SET node = coalesce((SELECT node FROM spool WHERE spool.id = anchor_spool), '') WHERE overflow = 0;
+CREATE INDEX signal_node ON signal (node) WHERE state IN (0, 4);
+ALTER TABLE spool ADD COLUMN used INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX spool_node ON spool (node, used);
 ";
 
 /// Brings the file to the current schema, or refuses one of a later build.

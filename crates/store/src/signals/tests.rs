@@ -207,6 +207,84 @@ fn beyond_the_limits_one_overflow_signal_per_rule_counts_on() {
 }
 
 #[test]
+fn one_node_keeps_so_many_signals_open_and_others_have_their_own_room() {
+    let limits = Limits {
+        open_per_node: 2,
+        ..Limits::default()
+    };
+    let mut store = SignalStore::in_memory(limits).unwrap();
+    let flood = (1..=5).map(|n| record(n, found(&format!("r{n}"), "k", 1)));
+    store.apply("spool", "node", flood.collect(), at(1)).unwrap();
+    let overflowing = |store: &SignalStore| {
+        let pending = due_at(store, 1).into_iter();
+        pending.filter(|p| p.signal.overflow).count()
+    };
+    assert_eq!(overflowing(&store), 3);
+    // An open group counts on, and an archived one makes room.
+    let name = due_at(&store, 1).remove(0).signal.name;
+    triage_to(&mut store, &name, Triage::Archived);
+    let next = vec![record(6, found("r6", "k", 1)), record(7, found("r7", "k", 1))];
+    store.apply("spool", "node", next, at(1)).unwrap();
+    assert_eq!(overflowing(&store), 4);
+    let other = vec![record(1, found("r1", "other", 1))];
+    store.apply("other", "other-node", other, at(1)).unwrap();
+    let mut own = found("own", "k", 1);
+    own.namespace = "home".into();
+    store.incident(&own, at(1)).unwrap();
+    assert_eq!(overflowing(&store), 4, "another node and the operator itself");
+}
+
+#[test]
+fn a_node_that_names_ever_new_spools_keeps_few_and_takes_none_of_the_operators() {
+    let mut store = store();
+    for n in 0..100 {
+        let spool = format!("spool-{n}");
+        store
+            .apply(&spool, "node", vec![record(1, found("r", "k", 1))], at(n))
+            .unwrap();
+        let kept = vec![record(u64::try_from(n).unwrap() + 1, found("r", "k", 1))];
+        store.apply("kept", "node", kept, at(n)).unwrap();
+    }
+    let spools: i64 = store
+        .connection
+        .query_row("SELECT count(*) FROM spool", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(spools, 16);
+    assert_eq!(store.watermark("kept").unwrap(), Some(100), "one in use stays");
+    let claim = store.apply("operator", "node", vec![record(1, found("r", "k", 1))], at(1));
+    assert!(matches!(claim, Err(StoreError::ForeignSpool { .. })), "{claim:?}");
+    store.incident(&found("own", "k", 1), at(1)).unwrap();
+}
+
+#[test]
+fn a_store_of_the_first_schema_learns_whose_its_signals_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    let connection = Connection::open(&path).unwrap();
+    connection.execute_batch(schema::STEPS[0]).unwrap();
+    connection
+        .execute_batch(
+            "PRAGMA user_version = 1;
+             INSERT INTO spool VALUES ('s', 'node', 7);
+             INSERT INTO signal VALUES (1, 'r', 'r-name', x'6b', 0, 'r-1', 'shop', NULL, 's', 3, NULL, 0,
+                 1, 1, 1, 9, 0, 0, NULL, x'', 1, 1, 1);",
+        )
+        .unwrap();
+    drop(connection);
+    let limits = Limits {
+        open_per_node: 1,
+        ..Limits::default()
+    };
+    let mut store = SignalStore::open(&path, "test", limits).unwrap();
+    let next = vec![record(8, found("q", "k", 1)), record(9, found("r", "k", 1))];
+    store.apply("s", "node", next, at(1)).unwrap();
+    assert_eq!(store.find("shop", "r-1").unwrap().unwrap().count, 10);
+    let pending = due_at(&store, 100);
+    let of_q = pending.iter().find(|p| p.signal.rule == "q").unwrap();
+    assert!(of_q.signal.overflow, "the node has one open already");
+}
+
+#[test]
 fn writes_keep_their_pace_and_the_newest_state_is_what_is_written() {
     let mut store = store();
     let mut sequence = 0;

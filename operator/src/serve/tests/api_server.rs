@@ -5,11 +5,15 @@ use std::sync::{Arc, Mutex};
 
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use axum::routing::{patch, post};
+use axum::routing::{get, patch, post};
 use axum::{Json, Router};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use kube::{Client, Config};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
+
+use crate::tls::Trust;
 
 /// What it knows and was told.
 #[derive(Default)]
@@ -22,6 +26,10 @@ struct Known {
     signals: BTreeMap<(String, String), Value>,
     status_writes: usize,
     closed_namespaces: Vec<String>,
+    /// The authority's Secret as base64, how often it was written, and the bundle that was published last.
+    secret: BTreeMap<String, Value>,
+    secret_writes: usize,
+    bundle: String,
 }
 
 /// A server on loopback. Cheap to clone.
@@ -45,6 +53,14 @@ impl ApiServer {
             .route("/apis/authentication.k8s.io/v1/tokenreviews", post(review))
             .route(signal, patch(apply))
             .route(&format!("{signal}/status"), patch(apply_status))
+            .route(
+                "/api/v1/namespaces/sec/secrets/yagura-ca",
+                get(secret).patch(change_secret),
+            )
+            .route(
+                "/api/v1/namespaces/sec/configmaps/yagura-trust-bundle",
+                patch(apply_bundle),
+            )
             .with_state(server.clone());
         tokio::spawn(async move { axum::serve(listener, router).await });
         server
@@ -94,6 +110,26 @@ impl ApiServer {
             .sum()
     }
 
+    /// What agents are told to trust.
+    pub(super) fn bundle(&self) -> String {
+        self.known.lock().unwrap().bundle.clone()
+    }
+
+    /// Keeps an authority as an earlier operator left it.
+    pub(super) fn keep(&self, trust: &Trust) {
+        let data = trust.data().into_iter();
+        let data = data.filter_map(|(key, value)| Some((key.to_owned(), json!(BASE64.encode(value?)))));
+        self.known.lock().unwrap().secret = data.collect();
+    }
+
+    /// The authority as it is kept.
+    pub(super) fn kept(&self) -> Trust {
+        let secret = self.known.lock().unwrap().secret.clone();
+        let bytes = |value: &Value| BASE64.decode(value.as_str().unwrap()).unwrap();
+        let data = secret.iter().map(|(key, value)| (key.clone(), bytes(value)));
+        Trust::read(&data.collect()).unwrap()
+    }
+
     pub(super) fn delete_signals(&self) {
         self.known.lock().unwrap().signals.clear();
     }
@@ -139,6 +175,42 @@ async fn apply(
     }
     let object: Value = serde_json::from_slice(&body).unwrap();
     known.signals.insert(key, object.clone());
+    (StatusCode::OK, Json(object))
+}
+
+async fn secret(State(server): State<ApiServer>) -> Answer {
+    let known = server.known.lock().unwrap();
+    let version = known.secret_writes.to_string();
+    let secret = json!({
+        "apiVersion": "v1", "kind": "Secret", "data": known.secret,
+        "metadata": {"name": "yagura-ca", "resourceVersion": version},
+    });
+    (StatusCode::OK, Json(secret))
+}
+
+async fn change_secret(State(server): State<ApiServer>, body: axum::body::Bytes) -> Answer {
+    let change: Value = serde_json::from_slice(&body).unwrap();
+    let version = change["metadata"]["resourceVersion"].clone();
+    {
+        let mut known = server.known.lock().unwrap();
+        if version != known.secret_writes.to_string() {
+            return refuse(StatusCode::CONFLICT, "Conflict");
+        }
+        known.secret_writes += 1;
+        for (key, value) in change["data"].as_object().unwrap() {
+            match value {
+                Value::Null => known.secret.remove(key),
+                value => known.secret.insert(key.clone(), value.clone()),
+            };
+        }
+    }
+    secret(State(server)).await
+}
+
+async fn apply_bundle(State(server): State<ApiServer>, body: axum::body::Bytes) -> Answer {
+    let object: Value = serde_json::from_slice(&body).unwrap();
+    let bundle = object["data"]["ca.crt"].as_str().unwrap().to_owned();
+    server.known.lock().unwrap().bundle = bundle;
     (StatusCode::OK, Json(object))
 }
 

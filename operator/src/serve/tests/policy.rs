@@ -17,7 +17,7 @@ impl Subscription {
     }
 
     /// The bodies, list and activation of one push.
-    async fn push(&mut self) -> (Vec<String>, RuleList) {
+    pub(super) async fn push(&mut self) -> (Vec<String>, RuleList) {
         let mut bodies = Vec::new();
         loop {
             match self.answer().await {

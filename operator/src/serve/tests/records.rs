@@ -15,10 +15,15 @@ use yagura_proto::v1::{
 use yagura_store::StoreError;
 use yagura_store::signals::{Limits, SignalStore};
 
+use super::super::connection::Bounds;
 use super::api_server::ApiServer;
 use super::{Operator, Reporting, next, until};
 
 fn fold(rule: &str, container: &str, count: u64) -> Record {
+    fold_at(2_000_000_000, rule, container, count)
+}
+
+fn fold_at(last: i64, rule: &str, container: &str, count: u64) -> Record {
     let value = Value {
         kind: Some(Kind::Text(container.into())),
     };
@@ -31,7 +36,7 @@ fn fold(rule: &str, container: &str, count: u64) -> Record {
         title: "Shell".into(),
         count,
         first: 1_000_000_000,
-        last: 2_000_000_000,
+        last,
         ..Fold::default()
     })
 }
@@ -103,7 +108,7 @@ async fn what_a_node_may_not_report_is_acknowledged_refused_and_counted() {
         further_records: 0,
     });
     let records = vec![
-        record(1, fold("never-sent", "container-n1", 1)),
+        record(1, fold_at(i64::MAX, "never-sent", "container-n1", 1)),
         record(2, fold("r", "container-n2", 1)),
         record(3, broken),
         record(4, loss),
@@ -113,8 +118,8 @@ async fn what_a_node_may_not_report_is_acknowledged_refused_and_counted() {
         agent.send_records("spool", records.clone()).await;
         assert_eq!(agent.acknowledged().await, 5);
     }
-    // One match and seven that were lost.
-    until("the signals", || operator.api.counted() == 8).await;
+    // One match, seven that were lost, and each thing that no agent of ours would say.
+    until("the signals", || operator.api.counted() == 10).await;
     let told = own_signal(&operator, "yagura-events-lost").unwrap();
     assert_eq!(told["status"]["count"], 7);
     assert_eq!(told["spec"]["group"]["cause"], "spool-full");
@@ -410,5 +415,86 @@ async fn a_message_beyond_the_limit_is_refused() {
     agent.send_records("spool", vec![record(1, large)]).await;
     let ended = next(&mut agent.answers).await.unwrap_err();
     assert_eq!(ended.code(), Code::OutOfRange);
+    operator.stop().await;
+}
+
+#[tokio::test]
+async fn what_a_node_had_before_its_labels_changed_is_still_taken() {
+    let operator = Operator::start().await;
+    operator.apply_rule("r", "true");
+    let only = kube::core::Selector::from_iter([kube::core::Expression::Exists("gpu".into())]);
+    let relabel = |labels: &[&str]| {
+        let labels = labels.iter().map(|label| ((*label).to_owned(), String::new()));
+        let mut index = operator.context.index.write();
+        index.policy.apply_node("n1", labels.collect());
+    };
+    relabel(&["gpu"]);
+    let rule = operator
+        .context
+        .index
+        .read()
+        .policy
+        .rule_of_node("n1", "r")
+        .cloned();
+    let rule = crate::index::policy::ServedRule {
+        nodes: only,
+        ..rule.unwrap()
+    };
+    operator.context.index.write().policy.apply_rule(rule);
+    relabel(&[]);
+    let mut agent = operator.report(&operator.token_of("n1")).await.unwrap();
+    let records = vec![record(1, fold("r", "container-n1", 1))];
+    agent.send_records("spool", records).await;
+    assert_eq!(agent.acknowledged().await, 1);
+    until("the signal", || operator.api.counted() == 1).await;
+    drop(agent);
+    operator.stop().await;
+}
+
+#[tokio::test]
+async fn a_flood_of_foreign_reports_is_one_signal_with_the_exact_count() {
+    let operator = Operator::start().await;
+    operator.add_node("n2");
+    operator.apply_rule("r", "true");
+    let mut agent = operator.report(&operator.token_of("n1")).await.unwrap();
+    for batch in 0..20 {
+        let sequences = 100 * batch + 1..=100 * (batch + 1);
+        let records = sequences.map(|sequence| record(sequence, fold("r", "container-n2", 1)));
+        agent.send_records("spool", records.collect()).await;
+        assert_eq!(agent.acknowledged().await, 100 * (batch + 1));
+    }
+    drop(agent);
+    until("the count", || operator.api.counted() == 2_000).await;
+    assert_eq!(operator.api.signals().len(), 1);
+    operator.stop().await;
+}
+
+#[tokio::test]
+async fn a_node_that_floods_waits_and_another_does_not() {
+    let store = SignalStore::in_memory(Limits::default()).unwrap();
+    let flags = ["--node-records-per-second=100"];
+    let api = ApiServer::start().await;
+    let operator = Operator::start_flagged(store, api, Bounds::default(), &flags).await;
+    operator.add_node("n2");
+    operator.apply_rule("r", "true");
+    let mut flood = operator.report(&operator.token_of("n1")).await.unwrap();
+    let mut other = operator.report(&operator.token_of("n2")).await.unwrap();
+    let many = |from: u64| (from..from + 5_000).map(|n| record(n, fold("r", "container-n1", 1)));
+    flood.send_records("flood", many(1).collect()).await;
+    assert_eq!(flood.acknowledged().await, 5_000);
+    flood.send_records("flood", many(5_001).collect()).await;
+    for sequence in 1..=10 {
+        let records = vec![record(sequence, fold("r", "container-n2", 1))];
+        other.send_records("other", records).await;
+        assert_eq!(other.acknowledged().await, sequence);
+    }
+    let metrics = &operator.context.metrics;
+    assert_eq!(
+        metrics.stored_records.get(),
+        5_010,
+        "the rest waits with the agent"
+    );
+    assert_eq!(metrics.throttled_messages.get(["records"]), 1);
+    drop((flood, other));
     operator.stop().await;
 }

@@ -102,6 +102,7 @@ async fn a_connection_that_proves_nothing_is_closed_and_an_agent_waits_for_its_p
         strangers: 2,
         handshake: Duration::from_secs(1),
         authentication: Duration::from_millis(300),
+        ..Bounds::default()
     };
     let store = SignalStore::in_memory(Limits::default()).unwrap();
     let operator = Operator::start_bounded(store, ApiServer::start().await, bounds).await;
@@ -133,5 +134,47 @@ async fn a_connection_that_proves_nothing_is_closed_and_an_agent_waits_for_its_p
     .await
     .expect_err("the stream stays open");
     drop(agent);
+    operator.stop().await;
+}
+
+#[tokio::test]
+async fn a_token_that_is_shown_again_and_again_is_not_reviewed_each_time() {
+    let operator = Operator::start().await;
+    let token = operator.token_of("n1");
+    let mut client = operator.connect().await;
+    let refused = async {
+        loop {
+            let request = super::with_token(tokio_stream::empty(), &token);
+            if let Err(status) = client.report(request).await {
+                return status;
+            }
+        }
+    };
+    let status = timeout(SOON, refused).await.unwrap();
+    assert_eq!(status.code(), Code::ResourceExhausted);
+    let reviews = operator.api.reviews();
+    assert_eq!(operator.context.metrics.refused_streams.get(["too-often"]), 1);
+    let request = super::with_token(tokio_stream::empty(), &token);
+    if client.report(request).await.is_err() {
+        assert_eq!(operator.api.reviews(), reviews);
+    }
+    // Another agent is not refused for it.
+    operator.add_node("n2");
+    assert!(operator.report(&operator.token_of("n2")).await.is_ok());
+    operator.stop().await;
+}
+
+#[tokio::test]
+async fn a_node_keeps_few_connections() {
+    let operator = Operator::start().await;
+    let token = operator.token_of("n1");
+    let mut agents = Vec::new();
+    for _ in 0..6 {
+        agents.push(operator.subscribe(&token, hello("n1")).await.unwrap());
+    }
+    let metrics = &operator.context.metrics;
+    until("the oldest are ended", || metrics.open_connections.get() == 4).await;
+    assert_eq!(metrics.dropped_connections.get(["too-many-of-node"]), 2);
+    drop(agents);
     operator.stop().await;
 }

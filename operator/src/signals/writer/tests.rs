@@ -10,7 +10,6 @@ use axum::http::StatusCode;
 use axum::routing::patch;
 use axum::{Json, Router};
 use clap::Parser;
-use jiff::Zoned;
 use kube::{Client, Config};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -55,10 +54,10 @@ async fn start() -> (Server, Context) {
 
     rustls::crypto::ring::default_provider().install_default().ok();
     let args = Args::parse_from(["x", "--namespace", "sec", "--pod-name", "op"]);
-    let today = Zoned::now();
-    let leaf = Authority::generate(&today)
+    let (today, day) = (jiff::Timestamp::now(), jiff::SignedDuration::from_hours(24));
+    let leaf = Authority::generate(today, day)
         .unwrap()
-        .issue(names(&args), &today)
+        .issue(names(&args), today, day)
         .unwrap();
     let metrics = Metrics::new(&mut Registry::default());
     let store = SignalStore::in_memory(Limits::default()).unwrap();
