@@ -54,6 +54,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Connections of one node at a time: an agent has one, and another while it connects anew.
 const MAX_OF_NODE: usize = 4;
+/// Nodes beyond which those without a connection are forgotten; there are no more than a cluster has.
+const MAX_NODES: usize = 1_024;
 
 /// What calls know of the connection they are on.
 #[derive(Debug)]
@@ -127,8 +129,14 @@ impl Peers {
     pub(super) fn authenticated(&self, node: &str, peer: &Arc<Peer>) {
         peer.authenticated();
         let mut by_node = self.by_node.lock().unwrap_or_else(PoisonError::into_inner);
+        if by_node.len() >= MAX_NODES && !by_node.contains_key(node) {
+            by_node.retain(|_, open| open.iter().any(|known| known.strong_count() > 0));
+        }
         let open = by_node.entry(node.to_owned()).or_default();
-        open.retain(|known| known.strong_count() > 0 && !std::ptr::eq(known.as_ptr(), Arc::as_ptr(peer)));
+        open.retain(|known| {
+            let known = known.upgrade().filter(|known| !known.gone.load(Ordering::Acquire));
+            known.is_some_and(|known| !Arc::ptr_eq(&known, peer))
+        });
         open.push(Arc::downgrade(peer));
         if open.len() > MAX_OF_NODE
             && let Some(oldest) = open.remove(0).upgrade()

@@ -63,6 +63,22 @@ pub(crate) const DECISIONS: &[Decision] = &[
                 "e2e/tests/cluster/refuse_strangers.rs",
                 "other_identities_are_refused_and_counted",
             ),
+            proof(
+                "operator/src/serve/tests/rivals.rs",
+                "another_process_beside_a_living_one_is_a_signal_about_the_node",
+            ),
+            proof(
+                "operator/src/serve/tests/rivals.rs",
+                "an_agent_that_comes_back_is_no_second_one",
+            ),
+            proof(
+                "e2e/tests/cluster/refuse_lies.rs",
+                "a_second_agent_beside_a_living_one_is_a_signal",
+            ),
+            proof(
+                "e2e/tests/cluster/refuse_lies.rs",
+                "a_token_ends_with_its_time_and_with_its_pod",
+            ),
         ],
         open: None,
     },
@@ -81,6 +97,22 @@ pub(crate) const DECISIONS: &[Decision] = &[
             proof(
                 "crates/store/src/signals/tests.rs",
                 "a_spool_belongs_to_the_node_that_sent_it_first",
+            ),
+            proof(
+                "operator/src/serve/tests/records.rs",
+                "a_flood_of_foreign_reports_is_one_signal_with_the_exact_count",
+            ),
+            proof(
+                "operator/src/serve/tests/records.rs",
+                "a_node_that_floods_waits_and_another_does_not",
+            ),
+            proof(
+                "e2e/tests/cluster/refuse_lies.rs",
+                "reports_about_others_are_refused_counted_and_a_signal",
+            ),
+            proof(
+                "e2e/tests/cluster/survive_hostile_agent.rs",
+                "a_hostile_agent_holds_up_no_other",
             ),
         ],
         open: None,
@@ -103,6 +135,18 @@ pub(crate) const DECISIONS: &[Decision] = &[
                 "the_authority_is_made_once_and_published_apiserver",
             ),
             proof("e2e/tests/chart.rs", "what_the_operator_fills_in_is_left_to_it"),
+            proof(
+                "operator/src/serve/tests/rotation.rs",
+                "an_authority_is_replaced_while_every_bundle_in_use_is_trusted",
+            ),
+            proof(
+                "operator/src/serve/tests/rotation.rs",
+                "a_change_goes_on_after_a_restart_and_waits_for_every_agent",
+            ),
+            proof(
+                "e2e/tests/cluster/rotate_certificates.rs",
+                "no_stream_is_lost_and_nothing_uncounted",
+            ),
         ],
         open: None,
     },

@@ -133,6 +133,9 @@ impl Agent {
         let mut request = Request::new(messages);
         let value = MetadataValue::try_from(format!("Bearer {}", self.identity.token))?;
         request.metadata_mut().insert("authorization", value);
+        // A simulated process lives as long as the fleet, and there is one for each node.
+        let instance = MetadataValue::try_from(self.identity.node.as_str())?;
+        request.metadata_mut().insert("yagura-instance", instance);
         Ok(request)
     }
 
