@@ -10,7 +10,6 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, patch};
 use axum::{Json, Router};
 use clap::Parser as _;
-use jiff::Zoned;
 use kube::{Client, Config};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -120,9 +119,9 @@ impl Operator {
             "prod-1",
         ]);
         let metrics = Metrics::new(&mut Registry::default());
-        let today = Zoned::now();
-        let authority = Authority::generate(&today).unwrap();
-        let leaf = authority.issue(crate::tls::names(&args), &today).unwrap();
+        let (today, day) = (jiff::Timestamp::now(), jiff::SignedDuration::from_hours(24));
+        let authority = Authority::generate(today, day).unwrap();
+        let leaf = authority.issue(crate::tls::names(&args), today, day).unwrap();
         let store = open(store).await;
         let context = Context {
             client: Client::try_from(Config::new(routes.url.parse().unwrap())).unwrap(),
