@@ -134,7 +134,9 @@ impl Peers {
         }
         let open = by_node.entry(node.to_owned()).or_default();
         open.retain(|known| {
-            let known = known.upgrade().filter(|known| !known.gone.load(Ordering::Acquire));
+            let known = known
+                .upgrade()
+                .filter(|known| !known.gone.load(Ordering::Acquire));
             known.is_some_and(|known| !Arc::ptr_eq(&known, peer))
         });
         open.push(Arc::downgrade(peer));
