@@ -138,11 +138,11 @@ impl AgentServer {
             );
         gate.open();
         let alarms = watch.alarms.run(&context.signals, &stop);
-        let (served, ()) = tokio::join!(server, alarms);
+        let (ended, ()) = tokio::join!(server, alarms);
         calls.close();
         calls.wait().await;
         watch.alarms.flush(&context.signals).await;
-        Ok(served?)
+        Ok(ended?)
     }
 }
 

@@ -17,7 +17,7 @@ const BATCH: usize = 5_000;
 #[tokio::test]
 #[ignore = "needs the one-node cluster: cargo xtask test"]
 async fn a_hostile_agent_holds_up_no_other() -> Result<()> {
-    with_namespace(|space| async move {
+    let attacked = with_namespace(|space| async move {
         let space = &space;
         let client = &space.client;
         let rule = rule(space, "meanwhile", &executed_with("meanwhile"));
@@ -25,7 +25,7 @@ async fn a_hostile_agent_holds_up_no_other() -> Result<()> {
         let pod = workload::sleeper(space, "app").await?;
         let operator = components::ready(client, Component::Operator).await?;
         let throttled = metrics::scrape(client, &operator).await?.sum(THROTTLED, &[]);
-        with_outpost(space, |outpost| async move {
+        let hostile = with_outpost(space, |outpost| async move {
             let flood = flood(client, &outpost, space.named("flood")).fuse();
             let others = async {
                 eventually("the flood is held back", || async {
@@ -51,10 +51,10 @@ async fn a_hostile_agent_holds_up_no_other() -> Result<()> {
                 "the operator did not survive"
             );
             Ok(())
-        })
-        .await
-    })
-    .await
+        });
+        Box::pin(hostile).await
+    });
+    Box::pin(attacked).await
 }
 
 /// Everything bad that an agent can send, over and over again.

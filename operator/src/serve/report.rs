@@ -102,7 +102,9 @@ async fn records(
         let gap = i64::from(session.context.args.gap_signal_after_seconds) * 1_000_000_000;
         let since = session.watch.since;
         let records = batch.records.into_iter();
-        records.map(|record| judge(record, &index, from, gap, since)).collect()
+        records
+            .map(|record| judge(record, &index, from, gap, since))
+            .collect()
     };
     let sequences: Vec<(u64, Verdict)> = judged
         .iter()

@@ -72,10 +72,10 @@ impl Certificates {
             .authority_expiry
             .set(trust.current.expires().map_err(stored)?.as_second());
         metrics.certificate_expiry.set(leaf.expires.as_second());
-        let published = trust.bundle();
-        publisher.publish(&published).await?;
+        let bundle = trust.bundle();
+        publisher.publish(&bundle).await?;
         Ok(Self {
-            published,
+            published: bundle,
             renew: renewal(now, leaf.expires),
             identity: Identity::new(leaf)?,
             publisher,

@@ -88,7 +88,7 @@ async fn the_authority_is_made_once_and_published_apiserver() {
             }
             stop.cancel();
         };
-        let (Ok(()), ()) = timeout(Duration::from_secs(60), async { tokio::join!(rotation, retired) })
+        let (Ok(()), ()) = timeout(Duration::from_mins(1), async { tokio::join!(rotation, retired) })
             .await
             .expect("the authority is replaced in time");
         let second = maps.get("yagura-trust-bundle").await.unwrap().data.unwrap()["ca.crt"].clone();

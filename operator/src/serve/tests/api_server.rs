@@ -193,7 +193,8 @@ async fn change_secret(State(server): State<ApiServer>, body: axum::body::Bytes)
     let version = change["metadata"]["resourceVersion"].clone();
     {
         let mut known = server.known.lock().unwrap();
-        if version != known.secret_writes.to_string() {
+        let current = known.secret_writes.to_string();
+        if version.as_str() != Some(current.as_str()) {
             return refuse(StatusCode::CONFLICT, "Conflict");
         }
         known.secret_writes += 1;
