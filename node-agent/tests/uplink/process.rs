@@ -115,7 +115,15 @@ fn a_matching_exec_is_one_line_whatever_its_arguments_root() {
     )
     .unwrap();
     let marker = program(folder.path(), "ygmarker");
-    let mut agent = Process::start(&["--rules", rule.to_str().unwrap(), "--only-signals"]);
+    // A folder of its own, which no agent before kept a sign of life in.
+    let state = folder.path().join("state");
+    let mut agent = Process::start(&[
+        "--rules",
+        rule.to_str().unwrap(),
+        "--state-dir",
+        state.to_str().unwrap(),
+        "--only-signals",
+    ]);
     agent.logged("watching");
     run(&marker, &["first\nsecond\x1b[2J"]);
     run(&marker, &[&"x".repeat(30 << 10)]);
