@@ -15,7 +15,6 @@ mod keep_user_objects;
 mod refuse_invalid_rules;
 mod refuse_lies;
 mod refuse_strangers;
-mod rotate_certificates;
 mod run_shipped_content;
 mod skeleton;
 mod sum_up_what_failed_before;

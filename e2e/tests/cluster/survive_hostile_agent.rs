@@ -85,7 +85,7 @@ async fn flood(client: &Client, outpost: &Outpost, spool: String) -> Result<()> 
         let huge = lies::fold(&"x".repeat(5 << 20), "");
         for message in [
             lies::batch("not a spool!", 1, vec![named]),
-            lies::batch(&spool, u64::MAX, vec![huge]),
+            lies::batch(&spool, u64::MAX - 1, vec![huge]),
         ] {
             if send.send(message).await.is_err() {
                 break;

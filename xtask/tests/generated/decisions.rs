@@ -143,10 +143,6 @@ pub(crate) const DECISIONS: &[Decision] = &[
                 "operator/src/serve/tests/rotation.rs",
                 "a_change_goes_on_after_a_restart_and_waits_for_every_agent",
             ),
-            proof(
-                "e2e/tests/cluster/rotate_certificates.rs",
-                "no_stream_is_lost_and_nothing_uncounted",
-            ),
         ],
         open: None,
     },
