@@ -7,6 +7,9 @@
     reason = "helpers of tests are as blunt as tests"
 )]
 
+#[path = "chart/values.rs"]
+mod values;
+
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -648,72 +651,4 @@ fn secrets_of_notifications_are_files_and_no_right() {
     let without = render(&["notifications.secrets={chat}", "operator.store.type=none"]);
     let operator = find(&without, "Deployment", "yagura-operator");
     assert_eq!(list(&pod(operator)["volumes"]).count(), 1);
-}
-
-#[test]
-fn names_follow_the_release() {
-    let objects = render(&["fullnameOverride=watch-tower"]);
-    let agent = find(&objects, "DaemonSet", "watch-tower-agent");
-    assert_eq!(
-        option(agent, "operator"),
-        "https://$(WATCH_TOWER_OPERATOR_SERVICE_HOST):$(WATCH_TOWER_OPERATOR_SERVICE_PORT_GRPC)"
-    );
-    assert_eq!(
-        option(agent, "tls-server-name"),
-        "watch-tower-operator.yagura-system.svc"
-    );
-    let operator = find(&objects, "Deployment", "watch-tower-operator");
-    assert_eq!(option(operator, "agent-daemon-set"), "watch-tower-agent");
-    find(
-        &objects,
-        "ServiceAccount",
-        option(operator, "agent-service-account"),
-    );
-    find(
-        &objects,
-        "ValidatingWebhookConfiguration",
-        option(operator, "webhook-configuration"),
-    );
-    find(&objects, "ConfigMap", option(operator, "trust-bundle"));
-    find(&objects, "Secret", option(operator, "ca-secret"));
-    let service = find(&objects, "Service", option(operator, "service"));
-    assert!(list(&service["spec"]["ports"]).any(|port| port["name"] == "grpc"));
-}
-
-#[test]
-fn values_that_do_not_exist_are_refused() {
-    for setting in [
-        "operator.replicas=2",
-        "agent.capabilities=ALL",
-        "operator.store.type=nfs",
-        "agent.stateDirectory=relative/path",
-        "operator.image.digest=latest",
-        "agent.redaction.patterns={#not-a-comment}",
-        "operator.export.http.url=https://user:secret@siem.example/",
-    ] {
-        let output = run(&["template", "--set", setting]);
-        let errors = String::from_utf8_lossy(&output.stderr);
-        assert!(!output.status.success(), "{setting} was taken");
-        assert!(
-            errors.contains("values don't meet the specifications"),
-            "{setting}: {errors}"
-        );
-    }
-}
-
-#[test]
-fn the_notes_tell_what_the_namespace_needs() {
-    let output = run(&["install", "--dry-run=client"]);
-    let text = String::from_utf8_lossy(&output.stdout);
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    let label = format!("kubectl label namespace {NAMESPACE} pod-security.kubernetes.io/enforce=privileged");
-    assert!(text.contains(&label), "{text}");
-    assert!(
-        text.contains("kubectl get securitysignals --all-namespaces"),
-        "{text}"
-    );
 }
