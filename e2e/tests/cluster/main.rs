@@ -19,7 +19,6 @@ mod run_shipped_content;
 mod skeleton;
 mod sum_up_what_failed_before;
 mod survive_hostile_acts;
-mod survive_hostile_agent;
 mod survive_kills;
 mod tell_silence;
 mod triage_signals;

@@ -110,10 +110,6 @@ pub(crate) const DECISIONS: &[Decision] = &[
                 "e2e/tests/cluster/refuse_lies.rs",
                 "reports_about_others_are_refused_counted_and_a_signal",
             ),
-            proof(
-                "e2e/tests/cluster/survive_hostile_agent.rs",
-                "a_hostile_agent_holds_up_no_other",
-            ),
         ],
         open: None,
     },
