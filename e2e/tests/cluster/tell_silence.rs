@@ -67,7 +67,7 @@ async fn told(space: &Space, values: &Values, quick: &[&str]) -> Result<()> {
     .await?;
     forget(space).await?;
 
-    // A new revision whose pod never starts: the update explains the silence for now.
+    // A new revision whose pod never starts: while it is young, the update explains the silence.
     let broken = [quick, &["agent.image.repository=registry.invalid/nothing"]].concat();
     install::upgrade(values, &broken).await?;
     lasting(space, "AgentUpdating").await?;

@@ -149,7 +149,7 @@ fn has_word_before(name: &[u8]) -> bool {
     name.len() > 3 && !ends_with(name, b"oldpwd")
 }
 
-/// `$NAME`, `${NAME}`, `$(command)`, `%NAME%`, `{{template}}`, `<placeholder>`.
+/// `$NAME`, `${NAME}`, `$(command)`, `%NAME%`, `{{template}}`, `<name>`: what stands in place of a value.
 fn is_reference(value: &[u8]) -> bool {
     let is_name = |name: &[u8]| {
         name.iter()
