@@ -24,6 +24,7 @@ pub mod objects;
 pub mod outpost;
 pub mod peer;
 pub mod posture;
+pub mod receiver;
 pub mod rules;
 pub mod sensors;
 pub mod signals;

@@ -24,6 +24,7 @@ const KINDS: &[(&str, &str, bool)] = &[
     ("PostureCheck", "posturechecks", false),
     ("SecuritySignal", "securitysignals", true),
     ("NodeSensor", "nodesensors", false),
+    ("NotificationRoute", "notificationroutes", false),
 ];
 
 /// Yagura's objects of one kind; `namespace` is ignored for a cluster-scoped kind, and none means all.

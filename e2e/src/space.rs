@@ -87,10 +87,15 @@ async fn create(client: &Client, labels: &[(&str, &str)]) -> Result<Space> {
     })
 }
 
-/// Rules and checks go first, so that nothing of this test is reported on while its pods end.
+/// Rules, checks and routes go first, so that nothing of this test is reported on while its pods end.
 async fn remove(space: &Space) -> Result<()> {
     let mut failed = Vec::new();
-    for kind in ["DetectionRule", "PostureFramework", "PostureCheck"] {
+    for kind in [
+        "DetectionRule",
+        "PostureFramework",
+        "PostureCheck",
+        "NotificationRoute",
+    ] {
         let selector = format!("{LABEL}={}", space.name);
         if let Err(error) = objects::delete_selected(&space.client, kind, &selector).await {
             failed.push(format!("{error:#}"));

@@ -82,7 +82,7 @@ async fn counts_are_exact_when_an_agent_is_killed_with_matches_in_its_spool() ->
 
 /// How often something is killed in a run of the test below. A long run sets the variable, such as to 1000.
 const KILLS: &str = "YAGURA_E2E_KILLS";
-const FEW_KILLS: u32 = 4;
+const FEW_KILLS: u32 = 6;
 
 /// Acts between two kills.
 const BURST: u32 = 60;

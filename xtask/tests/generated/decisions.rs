@@ -110,6 +110,10 @@ pub(crate) const DECISIONS: &[Decision] = &[
                 "e2e/tests/cluster/refuse_lies.rs",
                 "reports_about_others_are_refused_counted_and_a_signal",
             ),
+            proof(
+                "e2e/tests/cluster/survive_hostile_agent.rs",
+                "a_hostile_agent_holds_up_no_other",
+            ),
         ],
         open: None,
     },
@@ -138,6 +142,10 @@ pub(crate) const DECISIONS: &[Decision] = &[
             proof(
                 "operator/src/serve/tests/rotation.rs",
                 "a_change_goes_on_after_a_restart_and_waits_for_every_agent",
+            ),
+            proof(
+                "e2e/tests/cluster/rotate_certificates.rs",
+                "no_stream_is_lost_and_nothing_uncounted",
             ),
         ],
         open: None,
