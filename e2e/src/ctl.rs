@@ -1,32 +1,14 @@
 //! The `yagura` command as a person runs it.
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use serde_json::Value;
-use tokio::process::Command;
 
-use crate::cluster::{INSTALLATION, kubeconfig};
+use crate::cluster::INSTALLATION;
+use crate::tool;
 
 /// Runs the command, which must succeed, and returns what it printed.
 pub async fn yagura(arguments: &[&str]) -> Result<String> {
-    let program = std::env::var_os("YAGURA_CTL").unwrap_or_else(|| "yagura".into());
-    let output = Command::new(&program)
-        .args(arguments)
-        .env("KUBECONFIG", kubeconfig()?)
-        .output()
-        .await
-        .with_context(|| {
-            format!(
-                "cannot run {}: set YAGURA_CTL to the path of the command",
-                program.display()
-            )
-        })?;
-    let errors = String::from_utf8_lossy(&output.stderr);
-    ensure!(
-        output.status.success(),
-        "yagura {}: {errors}",
-        arguments.join(" ")
-    );
-    String::from_utf8(output.stdout).context("yagura wrote something that is not UTF-8")
+    tool::run("yagura", "YAGURA_CTL", arguments).await
 }
 
 /// The signals of a rule that `yagura signals list` shows, with more options.

@@ -2,16 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::Client;
 use kube::api::{Api, ListParams, Patch, PatchParams};
 use serde_json::json;
-use tokio::process::Command;
 
-use crate::cluster::{INSTALLATION, RELEASE, kubeconfig};
+use crate::cluster::{INSTALLATION, RELEASE};
 use crate::objects::MANAGER;
+use crate::tool;
 
 /// Values of the running release, so that it can be installed again as it was.
 #[derive(Debug)]
@@ -133,19 +133,5 @@ async fn install_with(arguments: &[&str]) -> Result<()> {
 }
 
 async fn helm(arguments: &[&str]) -> Result<String> {
-    let program = std::env::var_os("YAGURA_HELM").unwrap_or_else(|| "helm".into());
-    let output = Command::new(&program)
-        .args(arguments)
-        .env("KUBECONFIG", kubeconfig()?)
-        .output()
-        .await
-        .with_context(|| {
-            format!(
-                "cannot run {}: set YAGURA_HELM to the path of Helm",
-                program.display()
-            )
-        })?;
-    let errors = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "helm {}: {errors}", arguments.join(" "));
-    String::from_utf8(output.stdout).context("helm wrote something that is not UTF-8")
+    tool::run("helm", "YAGURA_HELM", arguments).await
 }

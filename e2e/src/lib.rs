@@ -29,6 +29,7 @@ pub mod rules;
 pub mod sensors;
 pub mod signals;
 pub mod space;
+mod tool;
 pub mod workload;
 
 pub use eventually::eventually;

@@ -76,17 +76,26 @@ pub async fn bundle(client: &Client) -> Result<String> {
 
 /// A token of a service account of the installation, bound to a pod when there is one.
 pub async fn token(client: &Client, account: &str, audience: &str, pod: Option<&Pod>) -> Result<String> {
-    let bound = pod.map(|pod| BoundObjectReference {
+    let spec = TokenRequestSpec {
+        audiences: Some(vec![audience.to_owned()]),
+        ..TokenRequestSpec::default()
+    };
+    request_token(client, account, pod, spec).await
+}
+
+/// A token as it is asked for, bound to a pod when there is one.
+pub async fn request_token(
+    client: &Client,
+    account: &str,
+    pod: Option<&Pod>,
+    mut spec: TokenRequestSpec,
+) -> Result<String> {
+    spec.bound_object_ref = pod.map(|pod| BoundObjectReference {
         api_version: Some("v1".to_owned()),
         kind: Some("Pod".to_owned()),
         name: Some(pod.name_any()),
         uid: pod.uid(),
     });
-    let spec = TokenRequestSpec {
-        audiences: Some(vec![audience.to_owned()]),
-        bound_object_ref: bound,
-        ..Default::default()
-    };
     let request = TokenRequest {
         spec: Some(spec),
         ..TokenRequest::default()

@@ -11,6 +11,7 @@ use rustls::{ClientConfig, RootCertStore};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use yagura_telemetry::Registry;
@@ -199,8 +200,15 @@ async fn call(address: SocketAddr, trust: &str, length: usize, body: &[u8]) -> S
     String::from_utf8_lossy(&answer).into_owned()
 }
 
-#[tokio::test]
-async fn callers_that_are_silent_long_or_slow_hold_up_no_other() {
+/// A webhook on loopback.
+struct Served {
+    address: SocketAddr,
+    authority: Authority,
+    metrics: Metrics,
+    server: JoinHandle<std::io::Result<()>>,
+}
+
+async fn serve(bounds: Bounds) -> Served {
     let (now, day) = (Timestamp::now(), SignedDuration::from_hours(24));
     let authority = Authority::generate(now, day).unwrap();
     let leaf = authority.issue(vec!["localhost".to_owned()], now, day).unwrap();
@@ -208,13 +216,28 @@ async fn callers_that_are_silent_long_or_slow_hold_up_no_other() {
     let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = socket.local_addr().unwrap();
     let metrics = Metrics::new(&mut Registry::default());
+    let listener = TlsListener::new(socket, config, Places::new(bounds, metrics.clone()));
+    let server = tokio::spawn(axum::serve(listener, router(metrics.clone(), shipped())).into_future());
+    Served {
+        address,
+        authority,
+        metrics,
+        server,
+    }
+}
+
+#[tokio::test]
+async fn callers_that_are_silent_long_or_slow_hold_up_no_other() {
     let bounds = Bounds {
         connections: 3,
         ..Bounds::default()
     };
-    let places = Places::new(bounds, metrics.clone());
-    let listener = TlsListener::new(socket, config, places);
-    let server = tokio::spawn(axum::serve(listener, router(metrics.clone(), shipped())).into_future());
+    let Served {
+        address,
+        authority,
+        metrics,
+        server,
+    } = serve(bounds).await;
 
     let silent = TcpStream::connect(address).await.unwrap();
     let body = serde_json::to_vec(&review("DetectionRule", &rule("true &&"), &Value::Null)).unwrap();
@@ -259,19 +282,16 @@ async fn callers_that_are_silent_long_or_slow_hold_up_no_other() {
 
 #[tokio::test]
 async fn a_connection_without_a_word_ends() {
-    let (now, day) = (Timestamp::now(), SignedDuration::from_hours(24));
-    let authority = Authority::generate(now, day).unwrap();
-    let leaf = authority.issue(vec!["localhost".to_owned()], now, day).unwrap();
-    let config = Identity::new(leaf).unwrap().server_config(&["http/1.1"]);
-    let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = socket.local_addr().unwrap();
-    let metrics = Metrics::new(&mut Registry::default());
     let bounds = Bounds {
         idle: Duration::from_millis(100),
         ..Bounds::default()
     };
-    let listener = TlsListener::new(socket, config, Places::new(bounds, metrics.clone()));
-    let server = tokio::spawn(axum::serve(listener, router(metrics.clone(), shipped())).into_future());
+    let Served {
+        address,
+        authority,
+        metrics,
+        server,
+    } = serve(bounds).await;
     let mut idle = shake_hands(address, &authority.certificate).await;
     let mut nothing = [0];
     let ended = timeout(Duration::from_secs(10), idle.read(&mut nothing))

@@ -6,7 +6,7 @@ use yagura_event::Severity;
 use super::subject::{Stage, Subject};
 
 /// Signals that a message for people lists; the rest is counted.
-const SHOWN: usize = 20;
+pub const SHOWN: usize = 20;
 
 /// A message to one receiver.
 #[derive(Clone, Debug, PartialEq)]
@@ -60,9 +60,9 @@ impl Message {
         line(&format!("{lead}{what}{place}"), 512)
     }
 
-    /// The signals that are listed, and how many are not.
-    pub fn shown(&self) -> (&[Subject], usize) {
-        let shown = self.signals.len().min(SHOWN);
+    /// The signals that are listed, `most` at the most, and how many are not.
+    pub fn shown(&self, most: usize) -> (&[Subject], usize) {
+        let shown = self.signals.len().min(most);
         (&self.signals[..shown], self.signals.len() - shown)
     }
 
@@ -152,7 +152,7 @@ pub(crate) mod tests {
 
     use super::super::subject::Stage::{self, Closed, Open};
     use super::super::subject::tests::subject;
-    use super::{Message, line, lines};
+    use super::{Message, SHOWN, line, lines};
 
     /// A message about signals with these names.
     pub(crate) fn message(stage: Stage, names: &[&str]) -> Message {
@@ -194,7 +194,7 @@ pub(crate) mod tests {
         let names: Vec<String> = (0..25).map(|n| n.to_string()).collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let message = message(Open, &names);
-        let (shown, more) = message.shown();
+        let (shown, more) = message.shown(SHOWN);
         assert_eq!((shown.len(), more), (20, 5));
         assert_eq!(message.json()["signals"].as_array().unwrap().len(), 25);
     }

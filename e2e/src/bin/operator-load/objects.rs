@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use k8s_openapi::api::apps::v1::DaemonSet;
-use k8s_openapi::api::authentication::v1::{BoundObjectReference, TokenRequest, TokenRequestSpec};
-use k8s_openapi::api::core::v1::{Namespace, Node, Pod, ServiceAccount};
+use k8s_openapi::api::authentication::v1::TokenRequestSpec;
+use k8s_openapi::api::core::v1::{Namespace, Node, Pod};
 use kube::api::{Api, PostParams};
 use kube::config::Kubeconfig;
 use kube::{Client, ResourceExt as _};
@@ -14,6 +14,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use yagura_e2e::cluster::{self, INSTALLATION};
+use yagura_e2e::peer;
 
 /// Calls at a time.
 const PARALLEL: usize = 48;
@@ -98,30 +99,13 @@ async fn one(client: &Client, n: usize, workloads: usize, owner: &str) -> Result
 }
 
 async fn token(client: &Client, account: &str, pod: Option<&Pod>) -> Result<String> {
-    let bound = pod.map(|pod| BoundObjectReference {
-        api_version: Some("v1".to_owned()),
-        kind: Some("Pod".to_owned()),
-        name: Some(pod.name_any()),
-        uid: pod.uid(),
-    });
-    // An agent's token is for the operator only, the operator's for the API server.
-    let audiences = pod.map(|_| vec![AUDIENCE.to_owned()]);
-    let request = TokenRequest {
-        spec: Some(TokenRequestSpec {
-            audiences,
-            bound_object_ref: bound,
-            expiration_seconds: Some(LIFE),
-        }),
-        ..TokenRequest::default()
+    let spec = TokenRequestSpec {
+        // An agent's token is for the operator only, the operator's for the API server.
+        audiences: pod.map(|_| vec![AUDIENCE.to_owned()]),
+        expiration_seconds: Some(LIFE),
+        ..TokenRequestSpec::default()
     };
-    let answer = Api::<ServiceAccount>::namespaced(client.clone(), INSTALLATION)
-        .create_token_request(account, &PostParams::default(), &request)
-        .await
-        .with_context(|| format!("cannot get a token of {account}"))?;
-    answer
-        .status
-        .and_then(|status| status.token)
-        .context("the answer has no token")
+    peer::request_token(client, account, pod, spec).await
 }
 
 async fn create<K>(api: &Api<K>, object: Value) -> Result<K>

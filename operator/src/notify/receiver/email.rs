@@ -14,7 +14,7 @@ use sha2::{Digest as _, Sha256};
 use yagura_crds::notification_route::receiver::{Email, MailSecurity};
 use yagura_telemetry::chain;
 
-use super::super::message::{Message, line, lines};
+use super::super::message::{Message, SHOWN, line, lines};
 use super::super::secrets::Secrets;
 use super::super::subject::Stage;
 use super::error::{Cause, SendError};
@@ -162,7 +162,7 @@ fn identity(message: &Message) -> String {
 
 fn text(message: &Message) -> String {
     let mut text = vec![message.headline(), String::new()];
-    let (shown, more) = message.shown();
+    let (shown, more) = message.shown(SHOWN);
     for signal in shown {
         text.push(line(&signal.title, 1_024));
         for (name, value) in message.facts(signal) {

@@ -29,13 +29,9 @@ pub(super) async fn send(spec: &Slack, secrets: &Secrets, message: &Message) -> 
 
 fn body(message: &Message) -> Value {
     let plain = |text: String| json!({"type": "plain_text", "text": text, "emoji": false});
-    let (shown, mut more) = message.shown();
+    let (shown, more) = message.shown(MOST_SIGNALS);
     let mut blocks = vec![json!({"type": "section", "text": plain(message.headline())})];
-    for (index, signal) in shown.iter().enumerate() {
-        if index == MOST_SIGNALS {
-            more += shown.len() - MOST_SIGNALS;
-            break;
-        }
+    for signal in shown {
         let facts: Vec<String> = message
             .facts(signal)
             .into_iter()

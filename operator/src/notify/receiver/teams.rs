@@ -37,12 +37,8 @@ fn body(message: &Message) -> Value {
         "color": color(message),
     });
     let mut parts = vec![block(vec![headline])];
-    let (shown, mut more) = message.shown();
-    for (index, signal) in shown.iter().enumerate() {
-        if index == MOST_SIGNALS {
-            more += shown.len() - MOST_SIGNALS;
-            break;
-        }
+    let (shown, more) = message.shown(MOST_SIGNALS);
+    for signal in shown {
         let title = json!({"type": "TextRun", "text": line(&signal.title, 256), "weight": "Bolder"});
         let mut title = block(vec![title]);
         title["separator"] = json!(true);
