@@ -121,10 +121,7 @@ fn take(context: &Context, entries: &mut BTreeMap<String, Entry>, guard: &Deseri
             enabled: true,
             verdict: Ok(Vec::new()),
             status: before.map(|entry| entry.status).unwrap_or_default(),
-            pace: Pace {
-                changed: now(),
-                ..Pace::default()
-            },
+            pace: Pace::default(),
         },
     };
     let served = match &guard.0 {
@@ -152,6 +149,7 @@ fn take(context: &Context, entries: &mut BTreeMap<String, Entry>, guard: &Deseri
             }
         }
     };
+    next.pace = Pace::of(&next.status, generation, now());
     apply::apply(&mut context.index.write(), &uid, served);
     entries.insert(uid, next);
 }

@@ -1,5 +1,6 @@
 //! What became of a rule: computed purely, written at a measured pace.
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use yagura_crds::DetectionRuleStatus;
 use yagura_crds::convert::time;
 use yagura_crds::detection_rule::{RuleNodes, RuleSignals};
@@ -155,8 +156,8 @@ fn failures(nodes: &crate::index::RuleNodes) -> String {
 /// When a rule's status may be looked at and written.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Pace {
-    /// When the rule changed, as far as this operator saw it.
-    pub(super) changed: Timestamp,
+    /// When the rule changed, if that was while this operator ran.
+    pub(super) changed: Option<Timestamp>,
     /// When its status was computed.
     pub(super) looked: Option<Timestamp>,
     /// When its status was written.
@@ -164,9 +165,29 @@ pub(super) struct Pace {
 }
 
 impl Pace {
+    /// The pace of a rule that is seen in this generation, with this status.
+    ///
+    /// A status that tells of the generation was written by the operator before this one. It waits: until the agents are back it would
+    /// only say so, for every rule at once and again with each agent.
+    pub(super) fn of(status: &DetectionRuleStatus, generation: Option<i64>, now: Timestamp) -> Self {
+        let told = |condition: &Condition| condition.observed_generation == generation;
+        if !status.conditions.is_empty() && status.conditions.iter().all(told) {
+            Self {
+                written: Some(now),
+                ..Self::default()
+            }
+        } else {
+            Self {
+                changed: Some(now),
+                ..Self::default()
+            }
+        }
+    }
+
     /// Whether the next look is due.
     pub(super) fn is_due(&self, now: Timestamp) -> bool {
         let over = |since: Option<Timestamp>, pause: i64| since.is_none_or(|since| now.since(since) >= pause);
-        now.since(self.changed) <= PROMPT || (over(self.looked, LOOK) && over(self.written, PACE))
+        self.changed.is_some_and(|changed| now.since(changed) <= PROMPT)
+            || (over(self.looked, LOOK) && over(self.written, PACE))
     }
 }

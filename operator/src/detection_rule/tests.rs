@@ -285,7 +285,7 @@ fn a_switched_off_rule_and_one_without_nodes_say_so() {
 #[test]
 fn a_status_is_prompt_after_a_change_and_patient_later() {
     let written = |changed, looked, written| Pace {
-        changed: at(changed),
+        changed: Some(at(changed)),
         looked: Some(at(looked)),
         written: Some(at(written)),
     };
@@ -296,11 +296,23 @@ fn a_status_is_prompt_after_a_change_and_patient_later() {
     assert!(!written(100, 120, 120).is_due(at(131)));
     assert!(!written(100, 176, 120).is_due(at(180)), "a look costs something");
     assert!(written(100, 120, 120).is_due(at(180)));
-    assert!(
-        Pace {
-            changed: at(0),
-            ..Pace::default()
-        }
-        .is_due(at(500))
+}
+
+#[test]
+fn a_status_that_an_earlier_operator_wrote_waits_for_the_agents_to_come_back() {
+    let told = status(
+        &rule(RULE),
+        &mut index(&[("n1", "web")]),
+        &DetectionRuleStatus::default(),
+        10,
     );
+    let generation = told.conditions[0].observed_generation;
+    let pace = Pace::of(&told, generation, at(100));
+    assert!(!pace.is_due(at(101)) && !pace.is_due(at(159)) && pace.is_due(at(160)));
+    for prompt in [
+        Pace::of(&told, generation.map(|n| n + 1), at(100)),
+        Pace::of(&DetectionRuleStatus::default(), generation, at(100)),
+    ] {
+        assert!(prompt.is_due(at(100)) && prompt.is_due(at(129)));
+    }
 }

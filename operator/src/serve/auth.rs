@@ -1,4 +1,4 @@
-//! Which node a call comes from: a bound ServiceAccount token, reviewed once per stream.
+//! Which node a call comes from: a bound ServiceAccount token, reviewed when an agent connects.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -7,6 +7,8 @@ use std::time::Duration;
 use k8s_openapi::api::authentication::v1::{TokenReview, TokenReviewSpec, TokenReviewStatus};
 use kube::api::PostParams;
 use kube::{Api, Client};
+use moka::Expiry;
+use moka::future::Cache;
 use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
@@ -25,9 +27,13 @@ use crate::metrics::Metrics;
 const MAX_REVIEWS: usize = 16;
 /// Time for a review, waiting for its turn included.
 const REVIEW: Duration = Duration::from_secs(10);
-/// Tokens that the API server refused are remembered this long and in this number.
+/// An agent opens both of its streams with one token, and one review answers for both. A pod that goes meanwhile is known from the
+/// operator's own watch.
+const ACCEPTED_FOR: Duration = Duration::from_secs(10);
+/// Whoever was refused comes again and again.
 const REFUSED_FOR: Duration = Duration::from_mins(1);
-const MAX_REFUSED: usize = 1_024;
+/// Tokens whose review is remembered: those of a large cluster's agents that connect at the same time. To forget one costs a review.
+const MAX_REVIEWED: u64 = 16_384;
 /// Calls with one token: an agent opens two streams each time that it connects, at most every half a second and then less
 /// and less often.
 const CALLS_PER_SECOND: u32 = 2;
@@ -119,6 +125,23 @@ struct Expected {
     daemon_set: String,
 }
 
+/// Pod and node that a token is bound to.
+type Bound = (String, String);
+
+/// How long what the API server said of a token holds.
+struct Validity;
+
+impl Expiry<[u8; 32], Result<Bound, Refusal>> for Validity {
+    fn expire_after_create(
+        &self,
+        _token: &[u8; 32],
+        answer: &Result<Bound, Refusal>,
+        _now: std::time::Instant,
+    ) -> Option<Duration> {
+        Some(if answer.is_ok() { ACCEPTED_FOR } else { REFUSED_FOR })
+    }
+}
+
 /// Authenticates calls.
 pub(super) struct Authenticator {
     client: Client,
@@ -126,7 +149,7 @@ pub(super) struct Authenticator {
     metrics: Metrics,
     expected: Expected,
     reviews: Semaphore,
-    refused: Mutex<HashMap<[u8; 32], (Refusal, Instant)>>,
+    reviewed: Cache<[u8; 32], Result<Bound, Refusal>>,
     calls: Mutex<HashMap<[u8; 32], Bucket>>,
     logged: Mutex<HashMap<Refusal, (Instant, u64)>>,
 }
@@ -144,7 +167,10 @@ impl Authenticator {
                 daemon_set: context.args.agent_daemon_set.clone(),
             },
             reviews: Semaphore::new(MAX_REVIEWS),
-            refused: Mutex::default(),
+            reviewed: Cache::builder()
+                .max_capacity(MAX_REVIEWED)
+                .expire_after(Validity)
+                .build(),
             calls: Mutex::default(),
             logged: Mutex::default(),
         }
@@ -170,26 +196,21 @@ impl Authenticator {
         let expires = claims::check(token, audience, username, now)?;
 
         let digest: [u8; 32] = Sha256::digest(token).into();
-        if let Some(refusal) = self.remembered(&digest) {
+        if let Some(Err(refusal)) = self.reviewed.get(&digest).await {
             return Err(refusal);
         }
         if !self.may_call(digest) {
             return Err(Refusal::TooOften);
         }
-        let reviewed = match self.review(token).await {
-            Ok(status) => bound_to(&status, &self.expected),
-            Err(refusal) => Err(refusal),
-        };
-        let (pod, node) = reviewed.inspect_err(|refusal| {
-            if *refusal != Refusal::ReviewFailed {
-                self.remember(digest, *refusal);
-            }
-        })?;
+        // Of the calls that come at the same time one asks, and the others wait for its answer.
+        let answer = self.reviewed.try_get_with(digest, self.review(token)).await;
+        let (pod, node) = answer.map_err(|refusal| *refusal)??;
         self.check_pod(&pod, &node)?;
         Ok(Agent { node, pod, expires })
     }
 
-    async fn review(&self, token: &str) -> Result<TokenReviewStatus, Refusal> {
+    /// What the API server says of a token; an error when it says nothing.
+    async fn review(&self, token: &str) -> Result<Result<Bound, Refusal>, Refusal> {
         let review = TokenReview {
             spec: TokenReviewSpec {
                 audiences: Some(vec![self.expected.audience.clone()]),
@@ -203,7 +224,10 @@ impl Authenticator {
             api.create(&PostParams::default(), &review).await
         };
         match timeout(REVIEW, asked).await {
-            Ok(Ok(review)) => review.status.ok_or(Refusal::ReviewFailed),
+            Ok(Ok(review)) => {
+                let status = review.status.ok_or(Refusal::ReviewFailed)?;
+                Ok(bound_to(&status, &self.expected))
+            }
             Ok(Err(error)) => {
                 warn!(error = %chain(&error), "cannot review a token");
                 Err(Refusal::ReviewFailed)
@@ -225,7 +249,7 @@ impl Authenticator {
         if agent { Ok(()) } else { Err(Refusal::UnknownPod) }
     }
 
-    /// Whether one more review of a token is reasonable.
+    /// Whether one more call with a token is reasonable.
     fn may_call(&self, digest: [u8; 32]) -> bool {
         let now = Instant::now();
         let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
@@ -240,31 +264,6 @@ impl Authenticator {
             .entry(digest)
             .or_insert_with(|| Bucket::new(CALLS_PER_SECOND, CALLS_AT_ONCE / CALLS_PER_SECOND, now))
             .take(now)
-    }
-
-    fn remembered(&self, digest: &[u8; 32]) -> Option<Refusal> {
-        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
-        let (refusal, until) = *refused.get(digest)?;
-        if until <= Instant::now() {
-            refused.remove(digest);
-            return None;
-        }
-        Some(refusal)
-    }
-
-    fn remember(&self, digest: [u8; 32], refusal: Refusal) {
-        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = Instant::now();
-        if refused.len() >= MAX_REFUSED {
-            refused.retain(|_, (_, until)| *until > now);
-        }
-        if refused.len() >= MAX_REFUSED {
-            // Forgetting one only costs a review if it comes again.
-            if let Some(any) = refused.keys().next().copied() {
-                refused.remove(&any);
-            }
-        }
-        refused.insert(digest, (refusal, now + REFUSED_FOR));
     }
 
     fn log(&self, refusal: Refusal) {
@@ -282,7 +281,7 @@ impl Authenticator {
 }
 
 /// Pod and node that a reviewed token is bound to, if it is an agent's.
-fn bound_to(status: &TokenReviewStatus, expected: &Expected) -> Result<(String, String), Refusal> {
+fn bound_to(status: &TokenReviewStatus, expected: &Expected) -> Result<Bound, Refusal> {
     if status.authenticated != Some(true) {
         return Err(Refusal::Rejected);
     }
