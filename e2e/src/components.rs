@@ -5,7 +5,7 @@ use std::fmt;
 use anyhow::{Context as _, Result, ensure};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Pod;
-use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams};
+use kube::api::{Api, ListParams, Patch, PatchParams};
 use kube::{Client, ResourceExt as _};
 use serde_json::json;
 
@@ -81,31 +81,6 @@ pub async fn kill(client: &Client, component: Component) -> Result<()> {
     .await
 }
 
-/// The same, and its pod goes with it: another one starts at once, however often that happens, where the kubelet would
-/// start the container again later each time.
-pub async fn kill_with_pod(client: &Client, component: Component) -> Result<()> {
-    let pod = ready(client, component).await?;
-    let name = pod.name_any();
-    host::kill_container(&workload::container_id(&pod)?).await?;
-    let api = Api::<Pod>::namespaced(client.clone(), INSTALLATION);
-    let at_once = DeleteParams::default().grace_period(0);
-    api.delete(&name, &at_once)
-        .await
-        .with_context(|| format!("cannot delete {name}"))?;
-    eventually(
-        &format!("another {component} takes the place of {name}"),
-        || async {
-            let pods = pods(client, component).await?;
-            ensure!(
-                pods.iter().any(|pod| pod.name_any() != name && is_ready(pod)),
-                "not yet"
-            );
-            Ok(())
-        },
-    )
-    .await
-}
-
 fn restarts(pod: &Pod) -> i32 {
     let statuses = pod
         .status
@@ -114,8 +89,20 @@ fn restarts(pod: &Pod) -> i32 {
     statuses.map(|container| container.restart_count).sum()
 }
 
-/// Sets the number of operators, 0 or 1, and waits until that many run.
-pub async fn scale_operator(client: &Client, replicas: u32) -> Result<()> {
+/// What its containers said before they ended.
+pub fn last_words(pod: &Pod) -> Vec<String> {
+    let statuses = pod
+        .status
+        .iter()
+        .flat_map(|status| status.container_statuses.iter().flatten());
+    statuses
+        .flat_map(|container| [&container.state, &container.last_state])
+        .filter_map(|state| state.as_ref()?.terminated.as_ref()?.message.clone())
+        .collect()
+}
+
+/// Sets the number of operators, 0 or 1.
+pub async fn set_operators(client: &Client, replicas: u32) -> Result<()> {
     let api = Api::<Deployment>::namespaced(client.clone(), INSTALLATION);
     let selected = ListParams::default().labels(&Component::Operator.selector());
     let found = api.list(&selected).await.context("cannot list deployments")?;
@@ -127,7 +114,13 @@ pub async fn scale_operator(client: &Client, replicas: u32) -> Result<()> {
     let patch = Patch::Merge(json!({"spec": {"replicas": replicas}}));
     api.patch_scale(&name, &PatchParams::default(), &patch)
         .await
-        .with_context(|| format!("cannot scale {name}"))?;
+        .with_context(|| format!("cannot scale {name}"))
+        .map(drop)
+}
+
+/// The same, and waits until that many run.
+pub async fn scale_operator(client: &Client, replicas: u32) -> Result<()> {
+    set_operators(client, replicas).await?;
     if replicas == 0 {
         return eventually("the operator is gone", || async {
             let selected = ListParams::default().labels(&Component::Operator.selector());

@@ -3,12 +3,14 @@
 
 use std::panic::AssertUnwindSafe;
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result, anyhow, ensure};
 use futures::FutureExt as _;
 use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
 use kube::{Client, ResourceExt as _};
 use serde_json::json;
+use tonic::Streaming;
+use yagura_proto::v1::SubscribeResponse;
 
 use crate::cluster::INSTALLATION;
 use crate::components::{self, Component};
@@ -132,6 +134,32 @@ impl Outpost {
     pub async fn token(&self) -> Result<String> {
         let (account, audience) = (peer::account(&self.pod)?, peer::audience(&self.pod)?);
         peer::token(&self.client, account, audience, Some(&self.pod)).await
+    }
+
+    /// A stream that the operator serves to the agent with this token: it may have to hear of the node and the pod first.
+    pub async fn served(&self, token: &str) -> Result<Streaming<SubscribeResponse>> {
+        eventually("the operator serves the agent", || async {
+            let mut connection = peer::connect(&self.client).await?;
+            let hello = peer::hello(&self.pod, 1);
+            let mut stream = peer::subscribe(&mut connection, Some(token), hello).await?;
+            let first = stream.message().await?;
+            ensure!(first.is_some(), "the stream ended");
+            Ok(stream)
+        })
+        .await
+    }
+
+    /// `kubectl cordon` and `kubectl uncordon`: nothing runs there that could be evicted.
+    pub async fn cordon(&self, cordoned: bool) -> Result<()> {
+        let nodes = Api::<Node>::all(self.client.clone());
+        let changed = if cordoned {
+            nodes.cordon(&self.node).await
+        } else {
+            nodes.uncordon(&self.node).await
+        };
+        changed
+            .map(drop)
+            .with_context(|| format!("cannot change whether {} takes pods", self.node))
     }
 
     /// Deletes the agent's pod; the `DaemonSet` makes another.

@@ -41,10 +41,17 @@ pub async fn not_ready(client: &Client, reason: &str) -> Result<()> {
 pub async fn are_not_ready(client: &Client, reason: &str) -> Result<()> {
     let sensors = all(client).await?;
     ensure!(!sensors.is_empty(), "there is no NodeSensor");
-    for sensor in &sensors {
-        let ready = condition(sensor)?;
-        ensure!(ready["status"] == "False" && ready["reason"] == reason, "{ready}");
-    }
+    sensors.iter().try_for_each(|sensor| is_not_ready(sensor, reason))
+}
+
+/// Whether the sensor of this node is not ready now, for this reason.
+pub async fn one_is_not_ready(client: &Client, node: &str, reason: &str) -> Result<()> {
+    is_not_ready(&objects::get(client, "NodeSensor", None, node).await?, reason)
+}
+
+fn is_not_ready(sensor: &Value, reason: &str) -> Result<()> {
+    let ready = condition(sensor)?;
+    ensure!(ready["status"] == "False" && ready["reason"] == reason, "{ready}");
     Ok(())
 }
 

@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result, ensure};
 use kube::Client;
 use serde_json::Value;
 
+use crate::cluster::INSTALLATION;
 use crate::rules::Rule;
 use crate::space::Space;
 use crate::{eventually, objects};
@@ -57,6 +58,13 @@ pub async fn of(client: &Client, namespace: &str, rule: &str) -> Result<Vec<Sign
     )
     .await?;
     Ok(found.into_iter().map(Signal).collect())
+}
+
+/// Signals of one of the operator's own rules about a node.
+pub async fn of_node(client: &Client, rule: &str, node: &str) -> Result<Vec<Signal>> {
+    let found = of(client, INSTALLATION, rule).await?;
+    let labelled = |signal: &Signal| signal["metadata"]["labels"]["yagura.dev/node"] == node;
+    Ok(found.into_iter().filter(labelled).collect())
 }
 
 /// Waits for the only signal of a rule in the test's namespace.

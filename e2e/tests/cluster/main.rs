@@ -22,6 +22,7 @@ mod sum_up_what_failed_before;
 mod survive_hostile_acts;
 mod survive_hostile_agent;
 mod survive_kills;
+mod survive_store;
 mod tell_of_signals;
 mod tell_silence;
 mod triage_signals;

@@ -4,7 +4,6 @@
 use anyhow::{Context as _, Result, ensure};
 use kube::{Client, ResourceExt as _};
 use tonic::{Code, Status, Streaming};
-use yagura_e2e::cluster::INSTALLATION;
 use yagura_e2e::components::{self, Component};
 use yagura_e2e::outpost::{Outpost, with_outpost};
 use yagura_e2e::rules::{executed_with, rule};
@@ -74,7 +73,7 @@ async fn reports_about_others_are_refused_counted_and_a_signal() -> Result<()> {
                 let after = refused(client, cause).await? - before;
                 ensure!(after >= f64::from(count), "{cause}: {after}");
                 eventually(&format!("a signal of {cause}"), || async {
-                    let found = of_node(client, "yagura-refused-reports", &outpost.node).await?;
+                    let found = signals::of_node(client, "yagura-refused-reports", &outpost.node).await?;
                     let of_cause = found
                         .iter()
                         .find(|signal| signal["spec"]["group"]["cause"] == cause);
@@ -101,12 +100,12 @@ async fn a_second_agent_beside_a_living_one_is_a_signal() -> Result<()> {
         let client = &space.client;
         with_outpost(space, |outpost| async move {
             let token = outpost.token().await?;
-            let mut first = served(client, &outpost, &token).await?;
-            let _second = served(client, &outpost, &token).await?;
+            let mut first = outpost.served(&token).await?;
+            let _second = outpost.served(&token).await?;
             let ended = end_of(&mut first).await;
             ensure!(ended.code() == Code::Aborted, "{ended}");
             eventually("a signal about the node", || async {
-                let found = of_node(client, "yagura-second-stream", &outpost.node).await?;
+                let found = signals::of_node(client, "yagura-second-stream", &outpost.node).await?;
                 ensure!(found.len() == 1, "{found:?}");
                 Ok(())
             })
@@ -125,20 +124,20 @@ async fn a_token_ends_with_its_time_and_with_its_pod() -> Result<()> {
         let client = &space.client;
         with_outpost(space, |outpost| async move {
             let token = outpost.token().await?;
-            served(client, &outpost, &token).await?;
+            outpost.served(&token).await?;
 
             let now = now()?;
             let expired = mint::with_times(&token, now - 7_200, now - 3_600)?;
             let status = refusal(client, &outpost, &expired).await?;
             ensure!(status.code() == Code::Unauthenticated, "{status}");
             let short = mint::with_times(&token, now - 60, now + 5)?;
-            let ended = end_of(&mut served(client, &outpost, &short).await?).await;
+            let ended = end_of(&mut outpost.served(&short).await?).await;
             ensure!(
                 ended.code() == Code::Unauthenticated && ended.message().contains("expired"),
                 "{ended}"
             );
 
-            let mut stream = served(client, &outpost, &token).await?;
+            let mut stream = outpost.served(&token).await?;
             outpost.delete_pod().await?;
             let ended = end_of(&mut stream).await;
             ensure!(
@@ -150,19 +149,6 @@ async fn a_token_ends_with_its_time_and_with_its_pod() -> Result<()> {
             Ok(())
         })
         .await
-    })
-    .await
-}
-
-/// A stream that the operator serves: it may have to hear of the node and the pod first.
-async fn served(client: &Client, outpost: &Outpost, token: &str) -> Result<Streaming<SubscribeResponse>> {
-    eventually("the operator serves the agent", || async {
-        let mut connection = peer::connect(client).await?;
-        let hello = peer::hello(&outpost.pod, 1);
-        let mut stream = peer::subscribe(&mut connection, Some(token), hello).await?;
-        let first = stream.message().await?;
-        ensure!(first.is_some(), "the stream ended");
-        Ok(stream)
     })
     .await
 }
@@ -187,13 +173,6 @@ async fn end_of(stream: &mut Streaming<SubscribeResponse>) -> Status {
             Err(status) => return status,
         }
     }
-}
-
-/// Signals of one of the operator's own rules about a node.
-async fn of_node(client: &Client, rule: &str, node: &str) -> Result<Vec<signals::Signal>> {
-    let found = signals::of(client, INSTALLATION, rule).await?;
-    let labelled = |signal: &signals::Signal| signal["metadata"]["labels"]["yagura.dev/node"] == node;
-    Ok(found.into_iter().filter(labelled).collect())
 }
 
 async fn refused(client: &Client, cause: &str) -> Result<f64> {

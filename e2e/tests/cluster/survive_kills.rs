@@ -108,7 +108,7 @@ async fn counts_are_exact_over_random_kills_of_operator_and_agent() -> Result<()
             let agent_dies = !operator_dies || rand::random();
             let outcome = if operator_dies {
                 // The operator dies in the middle of it.
-                let hunt = components::kill_with_pod(&space.client, Component::Operator);
+                let hunt = components::kill(&space.client, Component::Operator);
                 tokio::try_join!(burst, hunt).map(drop)
             } else {
                 burst.await.map(drop)
@@ -118,7 +118,7 @@ async fn counts_are_exact_over_random_kills_of_operator_and_agent() -> Result<()
             // What an agent did not see before it died nobody counts, so it dies with everything in its spool.
             in_spool(&space, &agent, before).await?;
             if agent_dies {
-                components::kill_with_pod(&space.client, Component::Agent).await?;
+                components::kill(&space.client, Component::Agent).await?;
                 components::ready(&space.client, Component::Operator).await?;
                 sensors::settled(&space.client).await?;
             }

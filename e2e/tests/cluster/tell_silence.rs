@@ -6,6 +6,7 @@ use anyhow::{Result, ensure};
 use yagura_e2e::cluster::INSTALLATION;
 use yagura_e2e::components::{self, Component};
 use yagura_e2e::install::{self, Values};
+use yagura_e2e::outpost::{Outpost, with_outpost};
 use yagura_e2e::signals::Signal;
 use yagura_e2e::{Space, eventually, host, objects, sensors, signals, with_namespace, workload};
 
@@ -13,8 +14,8 @@ use yagura_e2e::{Space, eventually, host, objects, sensors, signals, with_namesp
 const RULE: &str = "yagura-node-silent";
 
 /// Seconds until a sensor is not ready, and from then on until a signal: short, so that the test is.
-const NOT_READY: u64 = 5;
-const SIGNAL: u64 = 5;
+const NOT_READY: u64 = 3;
+const SIGNAL: u64 = 3;
 
 #[tokio::test]
 #[ignore = "needs the one-node cluster: cargo xtask test"]
@@ -82,7 +83,27 @@ async fn told(space: &Space, values: &Values, quick: &[&str]) -> Result<()> {
     settled(space).await?;
     let found = signals::of(&space.client, INSTALLATION, RULE).await?;
     ensure!(found.is_empty(), "told although it was explained: {found:?}");
-    Ok(())
+    with_outpost(space, |outpost| drained(space, outpost)).await
+}
+
+/// A node that is emptied is not told; one that takes pods again is.
+async fn drained(space: &Space, outpost: Outpost) -> Result<()> {
+    let client = &space.client;
+    let stream = outpost.served(&outpost.token().await?).await?;
+    outpost.cordon(true).await?;
+    drop(stream);
+    let node = &outpost.node;
+    lasts("Drained", || sensors::one_is_not_ready(client, node, "Drained")).await?;
+    let told = async || signals::of_node(client, RULE, node).await;
+    let found = told().await?;
+    ensure!(found.is_empty(), "told although it is drained: {found:?}");
+    outpost.cordon(false).await?;
+    eventually("a signal about the node", || async {
+        let found = told().await?;
+        ensure!(found.len() == 1, "{found:?}");
+        Ok(())
+    })
+    .await
 }
 
 /// Waits until both components run and the agents are connected.
@@ -107,11 +128,19 @@ async fn forget(space: &Space) -> Result<()> {
 
 /// Waits until the sensors are not ready for this reason, and that for longer than it takes to tell of silence.
 async fn lasting(space: &Space, reason: &str) -> Result<()> {
-    sensors::not_ready(&space.client, reason).await?;
+    lasts(reason, || sensors::are_not_ready(&space.client, reason)).await
+}
+
+/// Waits until something is so for longer than it takes to tell of silence.
+async fn lasts<F>(what: &str, is_so: impl Fn() -> F) -> Result<()>
+where
+    F: Future<Output = Result<()>>,
+{
+    eventually(what, &is_so).await?;
     let begun = Instant::now();
     let enough = Duration::from_secs(2 * (NOT_READY + SIGNAL));
-    eventually(&format!("{reason} lasts"), || async {
-        sensors::are_not_ready(&space.client, reason).await?;
+    eventually(&format!("{what} lasts"), || async {
+        is_so().await?;
         ensure!(begun.elapsed() > enough, "for {:?}", begun.elapsed());
         Ok(())
     })

@@ -126,6 +126,8 @@ pub(crate) fn kubelet(cluster: &Cluster) -> Result<()> {
         "makeIPTablesUtilChains": false,
         // How long a changed ConfigMap takes to reach a volume: a minute by default, too long to watch.
         "syncFrequency": "5s",
+        // Tests kill the same container again and again, and would wait for minutes each time.
+        "crashLoopBackOff": {"maxContainerRestartPeriod": "1s"},
         "clusterDNS": [NODE_ADDRESS],
         "clusterDomain": "cluster.local",
         "resolvConf": "",

@@ -251,6 +251,14 @@ pub(crate) const DECISIONS: &[Decision] = &[
                 "a_second_opener_is_told_who_has_the_store",
             ),
             proof(
+                "e2e/tests/cluster/survive_store.rs",
+                "an_operator_whose_store_another_has_says_who_and_waits",
+            ),
+            proof(
+                "e2e/tests/cluster/survive_store.rs",
+                "a_lost_store_is_filled_from_the_clusters_signals",
+            ),
+            proof(
                 "operator/tests/apiserver/leader.rs",
                 "the_lease_passes_on_and_its_loss_ends_the_holder_apiserver",
             ),
