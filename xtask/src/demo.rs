@@ -191,6 +191,19 @@ fn watch_attack(kubectl: &Kubectl) -> Result<()> {
         bail!("no signal after {}", seconds(PATIENCE))
     })?;
     let took = attacked.elapsed();
+    step("wait until each of them says what it is about", || {
+        let told = || {
+            let shown = "jsonpath={range .items[*]}{.metadata.name}={.status.severity} {end}";
+            kubectl.run(&["get", "securitysignals", "-A", "-o", shown])
+        };
+        // A signal's object is there before its status.
+        if wait_until(PATIENCE, || {
+            Ok(told()?.split_whitespace().all(|signal| !signal.ends_with('=')))
+        })? {
+            return Ok(());
+        }
+        bail!("a signal has no status after {}", seconds(PATIENCE))
+    })?;
     step("wait for the posture score", || {
         let score = || {
             kubectl.run(&[
