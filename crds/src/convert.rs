@@ -61,6 +61,7 @@ pub fn rule_source(rule: &DetectionRule) -> Result<RuleSource, ConvertError> {
                 expires: exception.expires.as_ref().map(|time| time.0.as_second()),
             })
             .collect(),
+        joined: Vec::new(),
         signal: SignalSource {
             title: spec.signal.title.clone().unwrap_or_default(),
             group_by: spec.signal.group_by.clone(),

@@ -83,6 +83,10 @@ pub struct DetectionRuleSpec {
     /// When it matches, in the rule language.
     #[schemars(length(min = 1, max = 65536))]
     pub condition: String,
+    /// Who may hold its matches back by an exception that names it. Whoever may
+    /// edit the rule can do so here, whatever this says.
+    #[serde(default)]
+    pub exceptable: Exceptable,
     /// What it does not report although the condition holds.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(
@@ -199,6 +203,19 @@ pub struct RuleException {
     pub expires: Option<Time>,
 }
 
+/// Who may hold back matches of a rule by an object of their own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Exceptable {
+    /// A namespace for its own workloads, by an Exception, and the cluster.
+    Namespace,
+    /// The cluster alone, by a `ClusterException`.
+    #[default]
+    Cluster,
+    /// Nobody.
+    Never,
+}
+
 /// What a cluster changes about a rule that it did not write.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -213,6 +230,9 @@ pub struct RuleOverrides {
         extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"])
     )]
     pub exceptions: Vec<RuleException>,
+    /// Instead of the rule's `exceptable`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exceptable: Option<Exceptable>,
     /// Instead of the rule's `where`, as a whole.
     #[serde(default, rename = "where", skip_serializing_if = "Option::is_none")]
     pub scope: Option<Where>,
@@ -223,6 +243,12 @@ impl DetectionRuleSpec {
     pub fn severity_in_effect(&self) -> Severity {
         let overridden = self.overrides.as_ref().and_then(|overrides| overrides.severity);
         overridden.unwrap_or(self.severity)
+    }
+
+    /// Who may hold back its matches.
+    pub fn exceptable_in_effect(&self) -> Exceptable {
+        let overridden = self.overrides.as_ref().and_then(|overrides| overrides.exceptable);
+        overridden.unwrap_or(self.exceptable)
     }
 
     /// The `where` that applies.

@@ -10,6 +10,7 @@ pub mod attack;
 pub mod convert;
 pub mod detection_rule;
 pub mod duration;
+pub mod exception;
 pub mod generate;
 pub mod node_sensor;
 pub mod notification_route;
@@ -24,6 +25,7 @@ pub mod test_value;
 pub use attack::Attack;
 pub use detection_rule::{DetectionRule, DetectionRuleSpec, DetectionRuleStatus};
 pub use duration::Duration;
+pub use exception::{ClusterException, ClusterExceptionSpec, Exception, ExceptionSpec, ExceptionStatus};
 pub use node_sensor::{NodeSensor, NodeSensorStatus};
 pub use notification_route::{NotificationRoute, NotificationRouteSpec, NotificationRouteStatus};
 pub use posture_check::{PostureCheck, PostureCheckSpec, PostureCheckStatus};
@@ -47,7 +49,9 @@ pub const API_VERSION: &str = "yagura.dev/v1alpha1";
 /// Every custom resource definition, in the order of their kinds.
 pub fn all() -> Vec<CustomResourceDefinition> {
     vec![
+        ClusterException::crd(),
         DetectionRule::crd(),
+        Exception::crd(),
         NodeSensor::crd(),
         NotificationRoute::crd(),
         PostureCheck::crd(),

@@ -15,11 +15,15 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use kube::CustomResourceExt as _;
 use yagura_rules::diagnostic::{Origin, Part, Position};
 
-use crate::{API_VERSION, DetectionRule, PostureCheck, PostureFramework};
+use crate::exception::AnyException;
+use crate::{API_VERSION, ClusterException, DetectionRule, Exception, PostureCheck, PostureFramework};
 use node::Node;
 
 /// Longest file that is read.
 pub const MAX_FILE_BYTES: usize = 8 * 1024 * 1024;
+
+/// The kinds that are read.
+const KINDS: &str = "DetectionRule, PostureCheck, PostureFramework, Exception or ClusterException";
 
 /// Something wrong with a file, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,6 +76,10 @@ pub enum Object {
     PostureCheck(Box<PostureCheck>),
     /// A framework.
     PostureFramework(Box<PostureFramework>),
+    /// An exception of a namespace.
+    Exception(Box<Exception>),
+    /// An exception of the cluster.
+    ClusterException(Box<ClusterException>),
 }
 
 impl Object {
@@ -81,6 +89,8 @@ impl Object {
             Self::DetectionRule(_) => "DetectionRule",
             Self::PostureCheck(_) => "PostureCheck",
             Self::PostureFramework(_) => "PostureFramework",
+            Self::Exception(_) => "Exception",
+            Self::ClusterException(_) => "ClusterException",
         }
     }
 
@@ -90,8 +100,21 @@ impl Object {
             Self::DetectionRule(object) => &object.metadata,
             Self::PostureCheck(object) => &object.metadata,
             Self::PostureFramework(object) => &object.metadata,
+            Self::Exception(object) => &object.metadata,
+            Self::ClusterException(object) => &object.metadata,
         };
         metadata.name.as_deref().unwrap_or_default()
+    }
+}
+
+impl Object {
+    /// The object as an exception, if it is one.
+    pub fn as_exception(&self) -> Option<AnyException> {
+        match self {
+            Self::Exception(exception) => Some((&**exception).into()),
+            Self::ClusterException(exception) => Some((&**exception).into()),
+            Self::DetectionRule(_) | Self::PostureCheck(_) | Self::PostureFramework(_) => None,
+        }
     }
 }
 
@@ -100,6 +123,8 @@ impl Document {
     pub fn origin(&self, part: Part) -> Origin {
         let path = match &self.object {
             Object::DetectionRule(rule) => rule.spec.path_of(part),
+            // The part that a rule gets.
+            Object::Exception(_) | Object::ClusterException(_) => "spec.condition".to_owned(),
             _ => format!("spec.{part}"),
         };
         self.root.find(&path).map(Node::origin).unwrap_or_default()
@@ -157,21 +182,25 @@ fn object(root: Node) -> Result<Document, Vec<Fault>> {
         }
     }
     match root.text_at("kind") {
-        Some("DetectionRule") => {
-            typed(root, &DetectionRule::crd(), |rule| Object::DetectionRule(Box::new(rule)))
-        }
-        Some("PostureCheck") => {
-            typed(root, &PostureCheck::crd(), |check| Object::PostureCheck(Box::new(check)))
-        }
+        Some("DetectionRule") => typed(root, &DetectionRule::crd(), |rule| {
+            Object::DetectionRule(Box::new(rule))
+        }),
+        Some("PostureCheck") => typed(root, &PostureCheck::crd(), |check| {
+            Object::PostureCheck(Box::new(check))
+        }),
         Some("PostureFramework") => typed(root, &PostureFramework::crd(), |framework| {
             Object::PostureFramework(Box::new(framework))
         }),
+        Some("Exception") => typed(root, &Exception::crd(), |exception| {
+            Object::Exception(Box::new(exception))
+        }),
+        Some("ClusterException") => typed(root, &ClusterException::crd(), |exception| {
+            Object::ClusterException(Box::new(exception))
+        }),
         Some(other) => Err(vec![root.closest("kind").fault(format!(
-            "kind: {other:?} is not one that people write; use DetectionRule, PostureCheck or PostureFramework"
+            "kind: {other:?} is not one that people write; use {KINDS}"
         ))]),
-        None => Err(vec![root.fault(
-            "kind: missing; use DetectionRule, PostureCheck or PostureFramework".to_owned(),
-        )]),
+        None => Err(vec![root.fault(format!("kind: missing; use {KINDS}"))]),
     }
 }
 
@@ -334,7 +363,7 @@ spec:
             ),
             (
                 RULE.replace("kind: DetectionRule", "kind: Detection"),
-                "f.yaml:3:7: kind: \"Detection\" is not one that people write; use DetectionRule, PostureCheck or PostureFramework",
+                "f.yaml:3:7: kind: \"Detection\" is not one that people write; use DetectionRule, PostureCheck, PostureFramework, Exception or ClusterException",
             ),
             (
                 RULE.replace("v1alpha1", "v1"),

@@ -25,6 +25,8 @@ const KINDS: &[(&str, &str, bool)] = &[
     ("SecuritySignal", "securitysignals", true),
     ("NodeSensor", "nodesensors", false),
     ("NotificationRoute", "notificationroutes", false),
+    ("Exception", "exceptions", true),
+    ("ClusterException", "clusterexceptions", false),
 ];
 
 /// Yagura's objects of one kind; `namespace` is ignored for a cluster-scoped kind, and none means all.

@@ -95,6 +95,7 @@ async fn remove(space: &Space) -> Result<()> {
         "PostureFramework",
         "PostureCheck",
         "NotificationRoute",
+        "ClusterException",
     ] {
         let selector = format!("{LABEL}={}", space.name);
         if let Err(error) = objects::delete_selected(&space.client, kind, &selector).await {

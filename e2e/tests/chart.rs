@@ -418,10 +418,14 @@ fn the_operator_may_do_what_it_does_and_no_more() {
         "ClusterRole postureframeworks []: list watch create patch delete",
         "ClusterRole events []: create patch",
         "ClusterRole notificationroutes []: list watch",
+        "ClusterRole exceptions []: list watch",
+        "ClusterRole clusterexceptions []: list watch",
         "ClusterRole detectionrules/status []: patch",
         "ClusterRole posturechecks/status []: patch",
         "ClusterRole postureframeworks/status []: patch",
         "ClusterRole notificationroutes/status []: patch",
+        "ClusterRole exceptions/status []: patch",
+        "ClusterRole clusterexceptions/status []: patch",
         "ClusterRole securitysignals []: list watch create patch",
         "ClusterRole nodesensors []: list watch create patch",
         "ClusterRole securitysignals []: get delete",
@@ -586,7 +590,7 @@ fn an_uninstall_keeps_definitions_and_history() {
         let stays = matches!(kind, "CustomResourceDefinition" | "PersistentVolumeClaim");
         assert_eq!(kept(object), stays, "{kind} {}", object["metadata"]["name"]);
     }
-    assert_eq!(definitions, 6);
+    assert_eq!(definitions, 8);
 }
 
 #[test]

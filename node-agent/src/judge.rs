@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use yagura_engine::Scratch;
+use yagura_engine::{Excepted, Scratch};
 use yagura_event::{Event, EventKind};
 
 use crate::bpf::Consumer;
@@ -50,8 +50,13 @@ impl Consumer for Judge {
         self.metrics.matches.add(matches.len() as u64);
         let mut shared = None;
         for found in matches {
-            if found.excepted.is_some() {
+            if let Some(excepted) = found.excepted {
                 self.metrics.suppressed.inc([EXCEPTION]);
+                if let Excepted::Joined(place) = excepted {
+                    let rule = &active.rules[found.rule].rule;
+                    self.recorder
+                        .hold_back(&rule.uid, &rule.joined[place].uid, event.time);
+                }
                 continue;
             }
             let event = shared.get_or_insert_with(|| Arc::new(event.clone()));

@@ -4,6 +4,7 @@
 //! the spool cannot take waits in bounded memory and is tried again; beyond the bound it is shed
 //! and counted, and the count is told as a loss when the spool works again.
 
+mod held;
 mod losses;
 mod writer;
 
@@ -17,8 +18,8 @@ use std::time::{Duration, Instant};
 use prost::Message as _;
 use yagura_engine::Match;
 use yagura_engine::fold::Folder;
-use yagura_event::{Event, Fold, Timestamp};
-use yagura_proto::convert::fold_to_message;
+use yagura_event::{Event, Excepted, Fold, Timestamp};
+use yagura_proto::convert::{excepted_to_message, fold_to_message};
 use yagura_proto::v1::spool_record::Record;
 use yagura_proto::v1::{Gap, SpoolRecord};
 use yagura_store::spool::NewRecord;
@@ -28,6 +29,7 @@ use crate::metrics::Metrics;
 use crate::output::{Line, Loss, Printer, Signal};
 use crate::redact::{Clean, Redactor};
 use crate::rules::Active;
+use held::Held;
 pub use losses::SensorLosses;
 use writer::Writer;
 
@@ -42,6 +44,9 @@ const FLUSH: Duration = Duration::from_millis(200);
 
 /// How long the thread sleeps when nothing waits.
 const IDLE: Duration = Duration::from_mins(1);
+
+/// How often the operator is told what exceptions held back.
+const TELL_HELD: Duration = Duration::from_secs(5);
 
 /// Rank of a record that opens a group, above that of any repeat whatever its severity.
 const FIRST: u8 = 8;
@@ -75,6 +80,8 @@ enum Work {
     Lost(Vec<(&'static str, u64)>),
     /// A record that is ready.
     Record(NewRecord),
+    /// An exception held something back, for the first time since that was told.
+    Held,
 }
 
 /// Where matches are handed in. Cheap to clone; the recorder ends when the last is dropped.
@@ -82,6 +89,7 @@ enum Work {
 pub struct Recorder {
     work: SyncSender<Work>,
     lost: Arc<AtomicU64>,
+    held: Arc<Held>,
     metrics: Metrics,
 }
 
@@ -95,6 +103,7 @@ impl Recorder {
     ) -> io::Result<(Self, JoinHandle<()>)> {
         let (sender, receiver) = sync_channel(QUEUE);
         let lost = Arc::new(AtomicU64::new(0));
+        let held = Arc::new(Held::default());
         let worker = Worker {
             folder: Folder::default(),
             active: None,
@@ -104,6 +113,8 @@ impl Recorder {
             redactor,
             metrics: metrics.clone(),
             lost: Arc::clone(&lost),
+            held: Arc::clone(&held),
+            held_told: None,
             start: Instant::now(),
             flushed: Instant::now(),
         };
@@ -113,6 +124,7 @@ impl Recorder {
         let recorder = Self {
             work: sender,
             lost,
+            held,
             metrics: metrics.clone(),
         };
         Ok((recorder, thread))
@@ -126,6 +138,14 @@ impl Recorder {
                 self.lost.fetch_add(1, Ordering::Relaxed);
                 self.metrics.shed.inc([QUEUE_FULL]);
             }
+        }
+    }
+
+    /// Counts a match that an Exception object held back. Never waits, and loses nothing.
+    pub fn hold_back(&self, rule: &str, exception: &str, time: Timestamp) {
+        if self.held.count(rule, exception, time) {
+            // With a full queue the recorder is awake, and looks by itself.
+            self.work.try_send(Work::Held).ok();
         }
     }
 
@@ -161,6 +181,9 @@ struct Worker {
     redactor: Arc<Redactor>,
     metrics: Metrics,
     lost: Arc<AtomicU64>,
+    held: Arc<Held>,
+    /// When it was told what exceptions held back.
+    held_told: Option<Instant>,
     /// Folding needs a clock that nobody sets.
     start: Instant,
     /// When folds were last looked at.
@@ -172,7 +195,8 @@ impl Worker {
         loop {
             let waits = self.folder.groups() > 0
                 || self.writer.as_ref().is_some_and(Writer::has_work)
-                || self.lost.load(Ordering::Relaxed) > 0;
+                || self.lost.load(Ordering::Relaxed) > 0
+                || !self.held.is_empty();
             match work.recv_timeout(if waits { FLUSH } else { IDLE }) {
                 Ok(first) => {
                     self.work(first);
@@ -184,11 +208,15 @@ impl Worker {
                 Err(RecvTimeoutError::Disconnected) => break,
             }
             self.flush();
+            if self.held_told.is_none_or(|told| told.elapsed() >= TELL_HELD) {
+                self.tell_held();
+            }
             self.write();
         }
         for fold in self.folder.drain() {
             self.keep(fold, 0);
         }
+        self.tell_held();
         self.write();
         if let Some(writer) = &mut self.writer {
             writer.finish(Instant::now());
@@ -203,6 +231,18 @@ impl Worker {
         self.flushed = Instant::now();
         for fold in self.folder.flush(self.now()) {
             self.keep(fold, 0);
+        }
+    }
+
+    /// Tells what exceptions held back.
+    fn tell_held(&mut self) {
+        let held = self.held.take();
+        if held.is_empty() {
+            return;
+        }
+        self.held_told = Some(Instant::now());
+        if self.writer.is_some() {
+            self.records.extend(held.iter().map(held_back));
         }
     }
 
@@ -229,6 +269,8 @@ impl Worker {
                     self.records.push(record);
                 }
             }
+            // It is looked for after each round.
+            Work::Held => {}
         }
     }
 
@@ -296,5 +338,18 @@ fn spooled(fold: &Clean<Fold>, rank: u8) -> NewRecord {
         body: fold_to_message(fold.get()).encode_to_vec(),
         matches: fold.get().count,
         rank,
+    }
+}
+
+/// A record of what an exception held back. It is the first to give way when the spool is full, and no match is lost with it.
+fn held_back(excepted: &Excepted) -> NewRecord {
+    let record = SpoolRecord {
+        sequence: 0,
+        record: Some(Record::Excepted(excepted_to_message(excepted))),
+    };
+    NewRecord {
+        body: record.encode_to_vec(),
+        matches: 0,
+        rank: 0,
     }
 }

@@ -20,8 +20,9 @@ use yagura_node_agent::metrics::Metrics;
 use yagura_node_agent::recorder::Recorder;
 use yagura_node_agent::redact::{Key, Redactor};
 use yagura_node_agent::rules::{Active, ActiveRule, Rules};
-use yagura_proto::v1::Fold;
-use yagura_rules::source::ExceptionSource;
+use yagura_proto::v1::spool_record::Record;
+use yagura_proto::v1::{Excepted, Fold, SpoolRecord};
+use yagura_rules::source::{ExceptionSource, JoinedSource};
 use yagura_rules::{Lists, RuleSource, compile};
 use yagura_store::spool::{Entry, Position, SpoolConfig};
 use yagura_telemetry::Registry;
@@ -143,6 +144,77 @@ async fn every_match_is_spooled_excepted_or_shed() {
         (folds[0].rule_uid.as_str(), folds[0].rule_hash.as_str()),
         ("uid-1", "first")
     );
+}
+
+#[tokio::test]
+async fn what_exception_objects_hold_back_is_a_record_with_the_exact_count() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut pipeline = Pipeline::new(folder.path());
+    let mut source = RuleSource::new("shell", "process.name == \"sh\"");
+    "uid-1".clone_into(&mut source.uid);
+    let joined = |uid: &str, namespace: &str, condition: &str| JoinedSource {
+        uid: uid.to_owned(),
+        namespace: namespace.to_owned(),
+        condition: condition.to_owned(),
+        expires: None,
+    };
+    source.joined = vec![
+        joined("everywhere", "", "process.pid == 1"),
+        joined("of-shop", "shop", "process.pid == 2"),
+    ];
+    let rule = compile(&source, Fields::workload(), &Lists::builtin())
+        .rule
+        .unwrap();
+    let hash = "h".to_owned();
+    let active = Active::new(vec![ActiveRule { rule, hash }], "r".to_owned());
+    pipeline.rules.swap(active);
+    // More than there are places in the queue: none of them takes one.
+    for time in 1..=10_000 {
+        let mut event = exec("sh", 1, 0);
+        event.time = Timestamp(time);
+        pipeline.judge.event(&event);
+    }
+    let in_namespace = |namespace: &str| {
+        let tree = Tree::map([
+            ("kind".into(), "process.exec".into()),
+            ("process.name".into(), "sh".into()),
+            ("process.pid".into(), 2.into()),
+            ("k8s.namespace.name".into(), namespace.into()),
+        ]);
+        build_event(&tree, Timestamp(7)).unwrap()
+    };
+    pipeline.judge.event(&in_namespace("shop"));
+    pipeline.judge.event(&in_namespace("bank"));
+
+    let (journal, metrics) = pipeline.finish();
+    assert_eq!(metrics.suppressed.get(["exception"]), 10_001);
+    assert_eq!(metrics.shed_in_all(), 0);
+    let batch = journal.read(Position::default(), usize::MAX).await.unwrap();
+    let mut told = Vec::new();
+    let mut reported = 0;
+    for record in batch.records {
+        let Entry::Body(body) = record.entry else { continue };
+        match SpoolRecord::decode(body.as_slice()) {
+            Ok(SpoolRecord {
+                record: Some(Record::Excepted(excepted)),
+                ..
+            }) => told.push(excepted),
+            _ => reported += Fold::decode(body.as_slice()).unwrap().count,
+        }
+    }
+    let sum = |uid: &str| {
+        let of = told.iter().filter(|excepted| excepted.exception_uid == uid);
+        let of: Vec<&Excepted> = of
+            .inspect(|excepted| assert_eq!(excepted.rule_uid, "uid-1"))
+            .collect();
+        (
+            of.iter().map(|excepted| excepted.count).sum::<u64>(),
+            of.iter().map(|excepted| excepted.last).max(),
+        )
+    };
+    assert_eq!(sum("everywhere"), (10_000, Some(10_000)));
+    assert_eq!(sum("of-shop"), (1, Some(7)));
+    assert_eq!(reported, 1, "the one in another namespace");
 }
 
 #[tokio::test]

@@ -11,7 +11,6 @@ mod review;
 mod tests;
 
 use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -24,8 +23,8 @@ use tokio::net::TcpListener;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
-use crate::content::Names;
 use crate::context::Context;
+use crate::index::SharedIndex;
 use crate::metrics::Metrics;
 use connection::{Bounds, Places};
 use listener::TlsListener;
@@ -61,26 +60,32 @@ pub async fn run(context: Context) -> Result<(), AdmissionError> {
     let config = context.identity.server_config(&["h2", "http/1.1"]);
     let places = Places::new(Bounds::default(), context.metrics.clone());
     let listener = TlsListener::new(socket, config, places);
-    let shipped = context.index.read().shipped.clone();
-    axum::serve(listener, router(context.metrics.clone(), shipped))
+    axum::serve(listener, router(context.metrics.clone(), context.index.clone()))
         .with_graceful_shutdown(context.stop.cancelled_owned())
         .await
         .map_err(AdmissionError::Serve)
 }
 
-fn router(metrics: Metrics, shipped: Names) -> Router {
+fn router(metrics: Metrics, index: SharedIndex) -> Router {
     Router::new()
         .route("/validate", post(validate))
-        .with_state((metrics, Arc::new(shipped)))
+        .with_state((metrics, index))
 }
 
-async fn validate(State((metrics, shipped)): State<(Metrics, Arc<Names>)>, request: Request) -> Response {
+async fn validate(State((metrics, index)): State<(Metrics, SharedIndex)>, request: Request) -> Response {
     let body = match read(request).await {
         Ok(body) => body,
         Err(refused) => return refused.into_response(),
     };
+    let known = {
+        let index = index.read();
+        review::Known {
+            shipped: index.shipped.clone(),
+            rules: index.exceptions.rules.clone(),
+        }
+    };
     // Compiling and the object's tests take milliseconds of a processor.
-    match spawn_blocking(move || review::answer(&body, &shipped)).await {
+    match spawn_blocking(move || review::answer(&body, &known)).await {
         Ok(review::Answer { allowed, json }) => {
             metrics.reviews.inc([if allowed { "allowed" } else { "refused" }]);
             ([(header::CONTENT_TYPE, "application/json")], json).into_response()

@@ -12,6 +12,7 @@ mod apply;
 mod build;
 mod fetch;
 mod reconcile;
+mod rules;
 mod status;
 pub(crate) mod validate;
 

@@ -13,6 +13,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use yagura_proto::v1::RuleFailure;
 
 use crate::content::Names;
+use crate::exception::known::Exceptions;
 use nodes::Nodes;
 use pods::Pods;
 use policy::Policy;
@@ -26,6 +27,8 @@ pub struct Index {
     pub pods: Pods,
     /// Agents.
     pub nodes: Nodes,
+    /// Exceptions and the rules that they may name.
+    pub exceptions: Exceptions,
     /// Names that the shipped content takes.
     pub shipped: Names,
     /// Labels of namespaces by name.

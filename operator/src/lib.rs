@@ -15,6 +15,7 @@ pub mod context;
 mod controllers;
 mod descriptors;
 pub mod detection_rule;
+pub mod exception;
 pub mod export;
 pub mod index;
 pub mod lease;

@@ -15,6 +15,8 @@ pub struct Metrics {
     pub repeated_records: Counter,
     /// Matches in the records that became durable.
     pub stored_matches: Counter,
+    /// Matches that exceptions held back.
+    pub excepted_matches: Counter,
     /// Matches that agents say they lost.
     pub lost_matches: Counter,
     /// Events that agents say they lost before any rule saw them.
@@ -123,6 +125,11 @@ impl Metrics {
                 registry,
                 "yagura_operator_stored_matches_total",
                 "Matches of rules in the records that became durable.",
+            ),
+            excepted_matches: counter(
+                registry,
+                "yagura_operator_excepted_matches_total",
+                "Matches that an Exception or ClusterException held back, as agents report them.",
             ),
             lost_matches: counter(
                 registry,

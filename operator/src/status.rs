@@ -1,10 +1,12 @@
 //! Writes status subresources: server-side apply under one field manager, so that what others
 //! write there stays.
 
+use k8s_openapi::NamespaceResourceScope;
 use kube::Resource;
 use kube::api::{Api, Patch, PatchParams};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use crate::FIELD_MANAGER;
 use crate::context::Context;
@@ -42,13 +44,39 @@ where
         "metadata": {"name": name},
         "status": status,
     });
+    send(context, &Api::<K>::all(context.client.clone()), name, &patch).await
+}
+
+/// Writes the status of the object with this name in a namespace.
+pub async fn write_in<K>(
+    context: &Context,
+    namespace: &str,
+    name: &str,
+    status: &impl Serialize,
+) -> Result<(), StatusError>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + DeserializeOwned,
+{
+    let patch = serde_json::json!({
+        "apiVersion": K::api_version(&()),
+        "kind": K::kind(&()),
+        "metadata": {"name": name, "namespace": namespace},
+        "status": status,
+    });
+    let api = Api::<K>::namespaced(context.client.clone(), namespace);
+    send(context, &api, name, &patch).await
+}
+
+async fn send<K>(context: &Context, api: &Api<K>, name: &str, patch: &Value) -> Result<(), StatusError>
+where
+    K: Resource<DynamicType = ()> + DeserializeOwned,
+{
     context.writes.take().await;
-    let api: Api<K> = Api::all(context.client.clone());
     let written = api
         .patch_status(
             name,
             &PatchParams::apply(FIELD_MANAGER).force(),
-            &Patch::Apply(&patch),
+            &Patch::Apply(patch),
         )
         .await;
     let result = written.map(|_| ()).map_err(|source| StatusError {

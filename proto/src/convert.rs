@@ -10,7 +10,10 @@ mod tree;
 
 pub use facts::{facts_from_message, facts_to_message};
 pub use pod::{pod_from_message, pod_to_message};
-pub use report::{fold_from_message, fold_to_message, loss_from_message, loss_to_message};
+pub use report::{
+    excepted_from_message, excepted_to_message, fold_from_message, fold_to_message, loss_from_message,
+    loss_to_message,
+};
 pub use tree::{MAX_DEPTH, MAX_NODES, tree_from_message, tree_to_message};
 
 /// A message is not what the domain can hold.

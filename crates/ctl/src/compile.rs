@@ -31,7 +31,8 @@ pub enum Program {
     Check(Arc<Check>, Box<CheckSource>),
 }
 
-/// Compiles an object. A framework and a manual check have nothing to compile.
+/// Compiles an object. A framework and a manual check have nothing to compile, and an exception only with the rules that it
+/// names.
 pub fn compile(source: &Source, document: &Document) -> Compiled {
     let converted = match &document.object {
         Object::DetectionRule(rule) => rule_source(rule).and_then(|effective| {
@@ -39,7 +40,7 @@ pub fn compile(source: &Source, document: &Document) -> Compiled {
             Ok(Some(Either::Rule(Box::new((effective, written)))))
         }),
         Object::PostureCheck(check) => check_source(check).map(|check| check.map(Either::Check)),
-        Object::PostureFramework(_) => Ok(None),
+        Object::PostureFramework(_) | Object::Exception(_) | Object::ClusterException(_) => Ok(None),
     };
     match converted {
         Ok(Some(Either::Rule(sources))) => {
@@ -91,7 +92,7 @@ enum Either {
     Check(CheckSource),
 }
 
-fn of_diagnostics<'a>(
+pub(crate) fn of_diagnostics<'a>(
     source: &Source,
     document: &Document,
     diagnostics: &[Diagnostic],
@@ -138,6 +139,7 @@ fn text_of_rule(rule: &RuleSource, part: Part) -> &str {
         Part::LetName(index) => rule.lets.get(index).map(|part| &part.name),
         Part::Let(index) => rule.lets.get(index).map(|part| &part.value),
         Part::Exception(index) => rule.exceptions.get(index).map(|part| &part.condition),
+        Part::Joined(index) => rule.joined.get(index).map(|part| &part.condition),
         Part::Title => return rule.signal_title(),
         Part::GroupBy(index) => rule.signal.group_by.get(index),
         Part::Field(index) => rule.signal.fields.get(index),
@@ -157,6 +159,7 @@ fn text_of_check(check: &CheckSource, part: Part) -> &str {
         Part::Source
         | Part::Condition
         | Part::Exception(_)
+        | Part::Joined(_)
         | Part::Title
         | Part::GroupBy(_)
         | Part::Field(_) => None,

@@ -1,5 +1,6 @@
 //! `yagura lint`: every mistake in every object, with its place.
 
+mod exceptions;
 mod json;
 mod sarif;
 
@@ -34,14 +35,20 @@ pub fn check(sources: &[Source]) -> Report {
         ..Report::default()
     };
     let mut references = References::default();
-    for source in sources {
-        let file = source::read(&source.name, &source.text);
+    let files: Vec<_> = sources
+        .iter()
+        .map(|source| (source, source::read(&source.name, &source.text)))
+        .collect();
+    let documents = files.iter().flat_map(|(_, file)| &file.documents);
+    let rules = exceptions::Rules::of(documents.map(|document| &document.object));
+    for (source, file) in files {
         report
             .findings
             .extend(file.faults.into_iter().map(|fault| of_fault(fault, source)));
         report.objects += file.documents.len();
         for document in &file.documents {
             report.findings.extend(compile(source, document).findings);
+            report.findings.extend(rules.check(source, document));
             references.add(source, document, &mut report.findings);
         }
     }
@@ -67,6 +74,22 @@ pub fn of_object(source: &Source, position: Position, document: &Document, messa
         document.object.name().to_owned(),
     );
     located(source, position, Level::Error, Some(object), message, None)
+}
+
+/// A finding that the files alone cannot decide.
+fn doubt(source: &Source, position: Position, document: &Document, message: String, help: &str) -> Finding {
+    let object = (
+        document.object.kind().to_owned(),
+        document.object.name().to_owned(),
+    );
+    located(
+        source,
+        position,
+        Level::Warning,
+        Some(object),
+        message,
+        Some(help.to_owned()),
+    )
 }
 
 /// A finding about a place rather than about a span of a condition.
@@ -121,7 +144,13 @@ struct References<'a> {
 
 impl<'a> References<'a> {
     fn add(&mut self, source: &'a Source, document: &Document, findings: &mut Vec<Finding>) {
-        let (kind, name) = (document.object.kind(), document.object.name().to_owned());
+        let exception = document.object.as_exception();
+        let namespace = exception.and_then(|exception| exception.namespace);
+        let name = match (namespace, document.object.name()) {
+            (Some(namespace), name) => format!("{namespace}/{name}"),
+            (None, name) => name.to_owned(),
+        };
+        let kind = document.object.kind();
         let position = document.position_of("metadata.name");
         if let Some((file, first)) = self.seen.get(&(kind, name.clone())) {
             findings.push(located(
@@ -140,7 +169,7 @@ impl<'a> References<'a> {
                 .insert((kind, name.clone()), (source.name.clone(), position));
         }
         match &document.object {
-            Object::DetectionRule(_) => {}
+            Object::DetectionRule(_) | Object::Exception(_) | Object::ClusterException(_) => {}
             Object::PostureCheck(_) => {
                 self.checks.insert(name);
             }

@@ -88,6 +88,44 @@ warning: no PostureCheck not-here is among these files
 }
 
 #[test]
+fn lint_holds_exceptions_against_the_rules_beside_them() {
+    let (status, stdout, stderr) = run(&["lint", "exceptions.yaml"]);
+    assert_eq!(
+        stdout,
+        r#"error: it cannot be for rule memfd: its spec.exceptable is cluster: only a ClusterException may hold back its matches
+  --> exceptions.yaml:35:11
+   |
+35 |   rules: [team=shop]
+   |           ^
+
+error[Y0021]: unknown field process.nmae
+  --> exceptions.yaml:36:14
+   |
+36 | process.nmae == "alice"
+   | ^^^^^^^^^^^^
+   = help: did you mean process.name?
+
+warning: no DetectionRule other that compiles is among these files
+  --> exceptions.yaml:43:11
+   |
+43 |   rules: [other]
+   |           ^
+   = help: name its file or folder, too, or see that the cluster has it
+
+warning[Y0020]: unknown name theirs
+  --> exceptions.yaml:44:14
+   |
+44 | theirs && process.pid
+   | ^^^^^^
+   = help: text stands in quotes: "theirs"; `yagura fields` lists the fields
+
+5 objects in 1 file: 2 errors, 2 warnings
+"#
+    );
+    assert_eq!((status, stderr.as_str()), (Some(1), ""));
+}
+
+#[test]
 fn lint_gives_the_same_as_json_and_sarif() {
     let (status, stdout, _) = run(&["lint", "--output", "json", "mistakes.yaml"]);
     assert_eq!(status, Some(1));

@@ -7,9 +7,10 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use yagura_crds::detection_rule::Exceptable;
 use yagura_crds::posture_check::CheckResult;
 use yagura_crds::source::{self, Object};
-use yagura_crds::{DetectionRule, PostureCheck};
+use yagura_crds::{DetectionRule, PostureCheck, Severity};
 use yagura_ctl::files::{self, Source};
 use yagura_ctl::{lint, test};
 
@@ -95,12 +96,26 @@ fn every_rule_explains_itself_and_is_proven_both_ways() {
 }
 
 #[test]
+fn no_namespace_can_hold_back_what_is_urgent() {
+    for (file, object) in objects() {
+        if let Object::DetectionRule(rule) = object {
+            let expected = if rule.spec.severity >= Severity::High {
+                Exceptable::Cluster
+            } else {
+                Exceptable::Namespace
+            };
+            assert_eq!(rule.spec.exceptable, expected, "{file}");
+        }
+    }
+}
+
+#[test]
 fn every_check_explains_itself_is_proven_both_ways_and_belongs_to_a_framework() {
     let mut used = BTreeSet::new();
     let mut checks = BTreeSet::new();
     for (_, object) in objects() {
         match object {
-            Object::DetectionRule(_) => {}
+            Object::DetectionRule(_) | Object::Exception(_) | Object::ClusterException(_) => {}
             Object::PostureFramework(framework) => {
                 let requirements = &framework.spec.requirements;
                 let controls = requirements.iter().flat_map(|requirement| &requirement.controls);

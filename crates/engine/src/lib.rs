@@ -23,5 +23,5 @@ mod subject;
 pub mod testing;
 mod unit;
 
-pub use ruleset::{Match, RuleSet};
+pub use ruleset::{Excepted, Match, RuleSet};
 pub use unit::Scratch;

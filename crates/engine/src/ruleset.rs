@@ -2,13 +2,22 @@
 
 use std::sync::Arc;
 
-use yagura_event::{Event, EventKind, GroupKey, Record, Registry};
+use yagura_event::{Event, EventKind, GroupKey, Known, Record, Registry};
 use yagura_rules::{Rule, Target};
 
 use crate::eval::Truth;
 use crate::selector::{Selected, selects};
 use crate::show;
 use crate::unit::{Graph, Range, Scratch, Unit};
+
+/// What holds a match back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Excepted {
+    /// An exception of the rule, by its place in it.
+    Own(usize),
+    /// An Exception object, by its place in the rule.
+    Joined(usize),
+}
 
 /// A match of one rule with one event.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,8 +28,8 @@ pub struct Match {
     pub incomplete: bool,
     /// Whether labels that the rule selects by were still unknown.
     pub pending: bool,
-    /// The exception that holds, by its place in the rule: the match is counted, not reported.
-    pub excepted: Option<usize>,
+    /// The exception that holds: the match is counted, not reported.
+    pub excepted: Option<Excepted>,
     /// The values that it is grouped by.
     pub group: GroupKey,
     /// The title of its signal.
@@ -40,6 +49,7 @@ struct Code {
     rule: Arc<Rule>,
     condition: Range,
     exceptions: Vec<Range>,
+    joined: Vec<Range>,
 }
 
 impl RuleSet {
@@ -52,11 +62,9 @@ impl RuleSet {
         for rule in &rules {
             let nodes = graph.add(&rule.program, registry);
             roots.push(nodes[rule.condition.index()]);
-            roots.extend(
-                rule.exceptions
-                    .iter()
-                    .map(|exception| nodes[exception.condition.index()]),
-            );
+            let own = rule.exceptions.iter().map(|exception| exception.condition);
+            let joined = rule.joined.iter().map(|exception| exception.condition);
+            roots.extend(own.chain(joined).map(|condition| nodes[condition.index()]));
         }
         let (unit, ranges) = graph.lower(&roots);
         let mut ranges = ranges.into_iter();
@@ -66,6 +74,7 @@ impl RuleSet {
             let mut own = ranges.by_ref().take(1 + rule.exceptions.len());
             let Some(condition) = own.next() else { break };
             let exceptions = own.collect();
+            let joined = ranges.by_ref().take(rule.joined.len()).collect();
             let index = u32::try_from(codes.len()).unwrap_or(u32::MAX);
             for kind in rule.kinds.iter() {
                 by_kind[kind as usize].push(index);
@@ -74,6 +83,7 @@ impl RuleSet {
                 rule,
                 condition,
                 exceptions,
+                joined,
             });
         }
         Self {
@@ -119,6 +129,7 @@ impl RuleSet {
                 rule,
                 condition,
                 exceptions,
+                joined,
             } = &self.rules[index];
             match (rule.where_.target, event.container.is_some()) {
                 (Target::Host, true) | (Target::Container, false) => continue,
@@ -134,15 +145,20 @@ impl RuleSet {
                 Selected::Yes => false,
                 Selected::Pending => true,
             };
-            let excepted = exceptions
+            let mut holds = |range: &Range, expires: Option<i64>| {
+                let runs = expires.is_none_or(|seconds| event.time.0 < seconds.saturating_mul(1_000_000_000));
+                runs && machine.truth(*range) == Truth::True
+            };
+            let own = exceptions
                 .iter()
                 .zip(&rule.exceptions)
-                .position(|(range, exception)| {
-                    let runs = exception
-                        .expires
-                        .is_none_or(|seconds| event.time.0 < seconds.saturating_mul(1_000_000_000));
-                    runs && machine.truth(*range) == Truth::True
-                });
+                .position(|(range, exception)| holds(range, exception.expires));
+            let excepted = own.map(Excepted::Own).or_else(|| {
+                let place = joined.iter().zip(&rule.joined).position(|(range, exception)| {
+                    reaches(&exception.namespace, event) && holds(range, exception.expires)
+                })?;
+                Some(Excepted::Joined(place))
+            });
             let group = show::group_key(&rule.group_by, event);
             let title = show::title(&rule.title, event);
             matches.push(Match {
@@ -166,4 +182,14 @@ impl RuleSet {
         }
         Registry::workload().record(event, &fields)
     }
+}
+
+/// Whether an Exception object of that namespace reaches an event: while it is unknown whose pod it happened in, none of a
+/// namespace does.
+fn reaches(namespace: &str, event: &Event) -> bool {
+    namespace.is_empty()
+        || matches!(
+            event.container.as_deref().map(|container| &container.pod),
+            Some(Known::Present(pod)) if pod.namespace.as_bytes() == namespace.as_bytes()
+        )
 }

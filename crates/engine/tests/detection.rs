@@ -8,9 +8,9 @@
 use std::sync::Arc;
 
 use yagura_engine::testing::run_rule_tests;
-use yagura_engine::{Match, RuleSet, Scratch};
-use yagura_event::{Event, EventKind, Registry, Text, Timestamp, Tree, build_event};
-use yagura_rules::source::Selector;
+use yagura_engine::{Excepted, Match, RuleSet, Scratch};
+use yagura_event::{Event, EventKind, Known, Registry, Text, Timestamp, Tree, build_event};
+use yagura_rules::source::{JoinedSource, Selector};
 use yagura_rules::{ExceptionSource, LetSource, Lists, Rule, RuleSource, RuleTest, Target, compile};
 
 fn map(pairs: &[(&str, Tree)]) -> Tree {
@@ -178,7 +178,59 @@ fn an_exception_excepts_until_it_expires() {
         &[source],
         &event(&[&base[..], &[("process.pid", 7.into())]].concat()),
     );
-    assert_eq!(seven[0].excepted, Some(2), "the first has expired");
+    assert_eq!(seven[0].excepted, Some(Excepted::Own(2)), "the first has expired");
+}
+
+#[test]
+fn an_exception_object_reaches_its_namespace_only_and_comes_after_the_rules_own() {
+    let joined = |namespace: &str, condition: &str, expires| JoinedSource {
+        uid: format!("uid-{namespace}"),
+        namespace: namespace.to_owned(),
+        condition: condition.to_owned(),
+        expires,
+    };
+    let mut source = RuleSource::new("r", "process.name == \"nc\"");
+    source.lets = vec![LetSource {
+        name: "seven".to_owned(),
+        value: "7".to_owned(),
+    }];
+    source.joined = vec![
+        joined("shop", "true", Some(5)),
+        joined("shop", "process.pid == seven", None),
+        joined("", "process.pid == 8", None),
+    ];
+    let excepted = |source: &RuleSource, namespace: Option<&str>, pid: i64| {
+        let fields = [
+            ("process.name", "nc".into()),
+            ("k8s.namespace.name", namespace.unwrap_or("shop").into()),
+            ("process.pid", pid.into()),
+        ];
+        let mut event = event(&fields);
+        if namespace.is_none() {
+            Arc::make_mut(event.container.as_mut().unwrap()).pod = Known::Unknown;
+        }
+        matches(std::slice::from_ref(source), &event)[0].excepted
+    };
+    assert_eq!(excepted(&source, Some("shop"), 7), Some(Excepted::Joined(1)));
+    assert_eq!(excepted(&source, Some("shopping"), 7), None);
+    assert_eq!(excepted(&source, Some("sho"), 7), None);
+    let unknown = "whose pod it is, is unknown";
+    assert_eq!(excepted(&source, None, 7), None, "{unknown}");
+    assert_eq!(
+        excepted(&source, None, 8),
+        Some(Excepted::Joined(2)),
+        "everywhere"
+    );
+    assert_eq!(excepted(&source, Some("bank"), 8), Some(Excepted::Joined(2)));
+
+    let on_host = event(&[("process.name", "nc".into()), ("process.pid", 7.into())]);
+    assert_eq!(matches(std::slice::from_ref(&source), &on_host)[0].excepted, None);
+
+    source.exceptions = vec![ExceptionSource {
+        condition: "process.pid == 7".to_owned(),
+        ..ExceptionSource::default()
+    }];
+    assert_eq!(excepted(&source, Some("shop"), 7), Some(Excepted::Own(0)));
 }
 
 #[test]

@@ -24,7 +24,7 @@ pub use event::{Event, EventKind, Exit, Host, Origin, Outcome};
 pub use field::{BuildEventError, Field, FieldId, KindSet, Registry, Type, build_event};
 pub use known::Known;
 pub use process::{Ancestor, Process, ProcessId};
-pub use report::{Fold, GroupKey, Loss, Record};
+pub use report::{Excepted, Fold, GroupKey, Loss, Record};
 pub use severity::Severity;
 pub use text::Text;
 pub use time::Timestamp;

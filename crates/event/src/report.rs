@@ -40,6 +40,19 @@ pub struct Fold {
     pub pending: bool,
 }
 
+/// Matches of a rule that an Exception object held back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Excepted {
+    /// Uid of the rule.
+    pub rule: String,
+    /// Uid of the exception.
+    pub exception: String,
+    /// How many matches; at least 1.
+    pub count: u64,
+    /// Time of the last.
+    pub last: Timestamp,
+}
+
 /// A range of records that never will arrive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Loss {

@@ -14,7 +14,7 @@ mod types;
 
 use crate::ast::{Ast, Node, NodeId};
 use crate::diagnostic::{Code, Part, Sink, Span};
-use crate::expr::{Expr, ExprId, MacroKind, Program};
+use crate::expr::{Expr, ExprId, MacroKind, PatternLimits, Program};
 use crate::lists::Lists;
 use crate::{limits, parser};
 use types::{article, is_boolean, type_of_tree, unify};
@@ -53,6 +53,8 @@ pub(crate) struct Checker<'r> {
     /// Type and place of each expression of the program.
     notes: Vec<(Type, Part, Span)>,
     lets: Vec<Let>,
+    /// What patterns the part that is being checked may add.
+    patterns: PatternLimits,
     pub(crate) sink: Sink,
 }
 
@@ -82,6 +84,10 @@ impl<'r> Checker<'r> {
             program: Program::default(),
             notes: Vec::new(),
             lets: Vec::new(),
+            patterns: PatternLimits {
+                count: limits::PATTERNS,
+                bytes: limits::REGEX_BYTES,
+            },
             sink: Sink::default(),
         }
     }
@@ -130,6 +136,16 @@ impl<'r> Checker<'r> {
                 None
             }
         }
+    }
+
+    /// Checks the condition of an Exception object: its patterns are limited on their own, whatever the rule and other
+    /// exceptions have.
+    pub(crate) fn check_joined(&mut self, source: &str, part: Part) -> Option<ExprId> {
+        self.patterns = PatternLimits {
+            count: self.program.pattern_count() + limits::JOINED_PATTERNS,
+            bytes: limits::JOINED_REGEX_BYTES,
+        };
+        self.check_condition(source, part)
     }
 
     /// Checks a `let` and remembers it under its name.

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use yagura_event::{FieldId, KindSet, Registry, Severity, Tree};
 
 use crate::check::Checker;
-use crate::cost::costs;
+use crate::cost::{Cost, costs};
 use crate::diagnostic::{Code, Diagnostic, Part, Span};
 use crate::expr::{ExprId, Program};
 use crate::limits;
 use crate::lists::Lists;
 use crate::reach::reach;
-use crate::source::{CheckSource, LetSource, RuleSource, WhereSource};
+use crate::source::{CheckSource, ExceptionSource, JoinedSource, LetSource, RuleSource, WhereSource};
 use crate::template::{Template, find_field};
 
 /// A compiled exception.
@@ -20,6 +20,19 @@ use crate::template::{Template, find_field};
 pub struct Exception {
     /// Its name.
     pub name: String,
+    /// When it holds.
+    pub condition: ExprId,
+    /// When it ends, in seconds since the Unix epoch.
+    pub expires: Option<i64>,
+}
+
+/// A compiled Exception object.
+#[derive(Clone, Debug)]
+pub struct Joined {
+    /// Uid of the object.
+    pub uid: String,
+    /// The namespace whose workloads alone it reaches; empty: all, and hosts.
+    pub namespace: String,
     /// When it holds.
     pub condition: ExprId,
     /// When it ends, in seconds since the Unix epoch.
@@ -45,6 +58,8 @@ pub struct Rule {
     pub condition: ExprId,
     /// When it does not after all.
     pub exceptions: Vec<Exception>,
+    /// Exception objects, asked after the rule's own.
+    pub joined: Vec<Joined>,
     /// The title of its signals.
     pub title: Template,
     /// Fields whose values make a signal of their own, with their names.
@@ -53,7 +68,7 @@ pub struct Rule {
     pub fields: Vec<FieldId>,
     /// Event kinds that can meet its condition.
     pub kinds: KindSet,
-    /// Steps of a byte for one event, at most.
+    /// Steps of a byte for one event, at most, without what Exception objects cost when it matched.
     pub cost: u64,
 }
 
@@ -101,16 +116,7 @@ pub fn compile(rule: &RuleSource, registry: &Registry, lists: &Lists) -> Compile
         rule.signal.fields.len(),
     );
     let condition = checker.check_condition(&rule.condition, Part::Condition);
-    let mut exceptions = Vec::new();
-    for (index, exception) in rule.exceptions.iter().take(limits::PARTS).enumerate() {
-        if let Some(condition) = checker.check_condition(&exception.condition, Part::Exception(index)) {
-            exceptions.push(Exception {
-                name: exception.name.clone(),
-                condition,
-                expires: exception.expires,
-            });
-        }
-    }
+    let exceptions = check_exceptions(&mut checker, &rule.exceptions);
     let title = Template::compile(rule.signal_title(), registry, &mut checker.sink);
     let mut group_by = Vec::new();
     for (index, name) in rule.signal.group_by.iter().take(limits::PARTS).enumerate() {
@@ -130,6 +136,7 @@ pub fn compile(rule: &RuleSource, registry: &Registry, lists: &Lists) -> Compile
             &mut checker.sink,
         ));
     }
+    let joined = check_joined(&mut checker, &rule.joined);
     checker.warn_unused();
 
     let Some(condition) = condition else {
@@ -143,6 +150,7 @@ pub fn compile(rule: &RuleSource, registry: &Registry, lists: &Lists) -> Compile
         .collect();
     let cost = check_cost(&mut checker, registry, &roots, limits::COST);
     let kinds = check_reach(&mut checker, registry, condition);
+    check_joined_cost(&mut checker, registry, &joined);
     let rule = (!checker.sink.has_errors()).then(|| {
         Arc::new(Rule {
             name: rule.name.clone(),
@@ -157,6 +165,7 @@ pub fn compile(rule: &RuleSource, registry: &Registry, lists: &Lists) -> Compile
             program: std::mem::take(&mut checker.program),
             condition,
             exceptions,
+            joined,
             title,
             group_by,
             fields,
@@ -268,9 +277,27 @@ fn check_lets(checker: &mut Checker<'_>, lets: &[LetSource]) {
     }
 }
 
+fn check_exceptions(checker: &mut Checker<'_>, sources: &[ExceptionSource]) -> Vec<Exception> {
+    let mut exceptions = Vec::new();
+    for (index, exception) in sources.iter().take(limits::PARTS).enumerate() {
+        if let Some(condition) = checker.check_condition(&exception.condition, Part::Exception(index)) {
+            exceptions.push(Exception {
+                name: exception.name.clone(),
+                condition,
+                expires: exception.expires,
+            });
+        }
+    }
+    exceptions
+}
+
 fn bound(checker: &mut Checker<'_>, part: Part, what: &str, count: usize) {
-    if count > limits::PARTS {
-        let message = format!("{count} {what}, more than {}", limits::PARTS);
+    bound_by(checker, part, what, count, limits::PARTS);
+}
+
+fn bound_by(checker: &mut Checker<'_>, part: Part, what: &str, count: usize, most: usize) {
+    if count > most {
+        let message = format!("{count} {what}, more than {most}");
         checker.error(
             Code::TOO_MANY_PARTS,
             part,
@@ -278,6 +305,53 @@ fn bound(checker: &mut Checker<'_>, part: Part, what: &str, count: usize) {
             message,
             Some("split the rule".to_owned()),
         );
+    }
+}
+
+/// Checks Exception objects. Each has limits of its own: those that compile with the rule one by one also do together.
+fn check_joined(checker: &mut Checker<'_>, sources: &[JoinedSource]) -> Vec<Joined> {
+    bound_by(
+        checker,
+        Part::Joined(0),
+        "exceptions",
+        sources.len(),
+        limits::JOINED,
+    );
+    let mut joined = Vec::new();
+    for (index, source) in sources.iter().take(limits::JOINED).enumerate() {
+        if let Some(condition) = checker.check_joined(&source.condition, Part::Joined(index)) {
+            joined.push(Joined {
+                uid: source.uid.clone(),
+                namespace: source.namespace.clone(),
+                condition,
+                expires: source.expires,
+            });
+        }
+    }
+    joined
+}
+
+/// Refuses each Exception object that costs too much by itself.
+fn check_joined_cost(checker: &mut Checker<'_>, registry: &Registry, joined: &[Joined]) {
+    if joined.is_empty() {
+        return;
+    }
+    let costs = costs(&checker.program, registry);
+    for Joined { condition, .. } in joined {
+        let Cost { steps, nodes } = costs[condition.index()];
+        let (part, span) = checker.place(*condition);
+        if nodes > limits::JOINED_NODES {
+            let message = format!(
+                "with let names written out it has {nodes} parts, more than {}",
+                limits::JOINED_NODES
+            );
+            let help = "split the exception, or use fewer let names in each other";
+            checker.error(Code::TOO_LARGE, part, span, message, Some(help.to_owned()));
+        } else if steps > limits::JOINED_COST {
+            let message = format!("it may take {steps} steps, more than {}", limits::JOINED_COST);
+            let help = "test cheaper fields, or fewer lists in lists";
+            checker.error(Code::TOO_COSTLY, part, span, message, Some(help.to_owned()));
+        }
     }
 }
 

@@ -78,6 +78,8 @@ pub enum Part {
     Let(usize),
     /// `exceptions[n].condition`.
     Exception(usize),
+    /// The condition of an Exception object that the rule carries.
+    Joined(usize),
     /// `signal.title`.
     Title,
     /// `signal.groupBy[n]`.
@@ -101,6 +103,7 @@ impl fmt::Display for Part {
             Self::LetName(index) => write!(f, "let[{index}].name"),
             Self::Let(index) => write!(f, "let[{index}].value"),
             Self::Exception(index) => write!(f, "exceptions[{index}].condition"),
+            Self::Joined(index) => write!(f, "joined[{index}].condition"),
             Self::Title => f.write_str("signal.title"),
             Self::GroupBy(index) => write!(f, "signal.groupBy[{index}]"),
             Self::Field(index) => write!(f, "signal.fields[{index}]"),

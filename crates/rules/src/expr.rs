@@ -192,6 +192,15 @@ pub struct Program {
     patterns: Vec<Pattern>,
 }
 
+/// What patterns may be added to a program.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PatternLimits {
+    /// How many it may have in all.
+    pub(crate) count: usize,
+    /// Memory of each when compiled, in bytes.
+    pub(crate) bytes: usize,
+}
+
 impl Program {
     /// The expression at that place.
     ///
@@ -207,6 +216,11 @@ impl Program {
     /// When the id comes from another program.
     pub fn pattern(&self, id: PatternId) -> &Pattern {
         &self.patterns[id.0 as usize]
+    }
+
+    /// How many patterns there are.
+    pub(crate) fn pattern_count(&self) -> usize {
+        self.patterns.len()
     }
 
     /// All expressions, children before parents.
@@ -226,18 +240,16 @@ impl Program {
     pub(crate) fn push_pattern(
         &mut self,
         source: String,
-        compile: impl FnOnce(&str) -> Result<Regex, String>,
+        limits: PatternLimits,
+        compile: impl FnOnce(&str, usize) -> Result<Regex, String>,
     ) -> Result<PatternId, String> {
         let found = self.patterns.iter().position(|pattern| pattern.source == source);
         let index = if let Some(index) = found {
             index
-        } else if self.patterns.len() >= crate::limits::PATTERNS {
-            return Err(format!(
-                "the rule has more than {} different ones",
-                crate::limits::PATTERNS
-            ));
+        } else if self.patterns.len() >= limits.count {
+            return Err("there are too many different ones".to_owned());
         } else {
-            let regex = compile(&source)?;
+            let regex = compile(&source, limits.bytes)?;
             self.patterns.push(Pattern { source, regex });
             self.patterns.len() - 1
         };

@@ -11,6 +11,17 @@ pub const DEPTH: usize = 64;
 pub const CHAIN: u16 = 1_000;
 /// Most `let` names, exceptions, grouping fields or shown fields of one rule, each.
 pub const PARTS: usize = 64;
+/// Most Exception objects that one rule carries, beside its own exceptions.
+pub const JOINED: usize = 256;
+/// Highest cost of the condition of one Exception object, in steps of a byte. It has no part in the cost of the rule:
+/// whoever writes an exception can neither use up what the rule may cost nor what other exceptions may.
+pub const JOINED_COST: u64 = 200_000;
+/// Most nodes of the condition of one Exception object once `let` names are written out.
+pub const JOINED_NODES: u64 = 1_000;
+/// Most patterns that the condition of one Exception object adds to a rule.
+pub const JOINED_PATTERNS: usize = 2;
+/// Memory of one compiled pattern of an Exception object, in bytes.
+pub const JOINED_REGEX_BYTES: usize = 128 << 10;
 /// Longest title template, in bytes.
 pub const TITLE_BYTES: usize = 1_024;
 /// Memory of one compiled regular expression, in bytes.

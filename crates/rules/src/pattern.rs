@@ -33,15 +33,18 @@ pub(crate) fn translate(pattern: &[u8], syntax: Syntax, ignore_case: bool) -> Re
     Ok(format!("{flags}{body}"))
 }
 
-/// Compiles a translated pattern within the limits.
-pub(crate) fn compile(source: &str) -> Result<Regex, String> {
+/// Compiles a translated pattern, which may take so many bytes of memory.
+pub(crate) fn compile(source: &str, bytes: usize) -> Result<Regex, String> {
     RegexBuilder::new(source)
-        .size_limit(limits::REGEX_BYTES)
-        .dfa_size_limit(limits::REGEX_BYTES)
+        .size_limit(bytes)
+        .dfa_size_limit(bytes)
         .nest_limit(u32::try_from(limits::DEPTH).unwrap_or(u32::MAX))
         .build()
         .map_err(|error| match error {
-            regex::Error::CompiledTooBig(_) => "it needs more than 1 MiB when compiled".to_owned(),
+            regex::Error::CompiledTooBig(_) => match bytes >> 20 {
+                0 => format!("it needs more than {} KiB when compiled", bytes >> 10),
+                mebibytes => format!("it needs more than {mebibytes} MiB when compiled"),
+            },
             other => other
                 .to_string()
                 .lines()
@@ -149,9 +152,12 @@ mod tests {
     use super::*;
 
     fn matches(syntax: Syntax, ignore_case: bool, pattern: &str, text: &[u8]) -> bool {
-        compile(&translate(pattern.as_bytes(), syntax, ignore_case).unwrap())
-            .unwrap()
-            .is_match(text)
+        compile(
+            &translate(pattern.as_bytes(), syntax, ignore_case).unwrap(),
+            limits::REGEX_BYTES,
+        )
+        .unwrap()
+        .is_match(text)
     }
 
     #[test]
@@ -190,7 +196,7 @@ mod tests {
     fn hostile_patterns_are_refused() {
         let refused = |pattern: &str, syntax| {
             translate(pattern.as_bytes(), syntax, false)
-                .and_then(|source| compile(&source).map(|_| ()))
+                .and_then(|source| compile(&source, limits::REGEX_BYTES).map(|_| ()))
                 .unwrap_err()
         };
         assert!(refused("(a{1000}){1000}", Syntax::Regex).contains("1 MiB"));

@@ -27,6 +27,19 @@ pub struct ExceptionSource {
     pub expires: Option<i64>,
 }
 
+/// An Exception object that a rule carries: written by somebody else than the rule, and limited on its own.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct JoinedSource {
+    /// Uid of the object.
+    pub uid: String,
+    /// The namespace whose workloads alone it reaches; empty: all, and hosts.
+    pub namespace: String,
+    /// When it holds. It may use the rule's `let` names.
+    pub condition: String,
+    /// When it ends, in seconds since the Unix epoch; `None`: never.
+    pub expires: Option<i64>,
+}
+
 /// What a rule looks at.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Target {
@@ -151,6 +164,8 @@ pub struct RuleSource {
     pub condition: String,
     /// When it does not after all.
     pub exceptions: Vec<ExceptionSource>,
+    /// Exception objects, asked after the rule's own.
+    pub joined: Vec<JoinedSource>,
     /// What becomes of matches.
     pub signal: SignalSource,
     /// Its tests: no part of what agents get.
@@ -171,6 +186,7 @@ impl RuleSource {
             lets: Vec::new(),
             condition: condition.to_owned(),
             exceptions: Vec::new(),
+            joined: Vec::new(),
             signal: SignalSource::default(),
             tests: Vec::new(),
         }
@@ -199,6 +215,7 @@ impl RuleSource {
             lets,
             condition,
             exceptions,
+            joined,
             signal,
             tests: _,
         } = self;
@@ -232,6 +249,19 @@ impl RuleSource {
         {
             body.text(name);
             body.text(condition);
+            body.text(&expires.map_or_else(String::new, |seconds| seconds.to_string()));
+        }
+        body.number(joined.len() as u64);
+        for JoinedSource {
+            uid,
+            namespace,
+            condition,
+            expires,
+        } in joined
+        {
+            for text in [uid, namespace, condition] {
+                body.text(text);
+            }
             body.text(&expires.map_or_else(String::new, |seconds| seconds.to_string()));
         }
         let SignalSource {
@@ -387,6 +417,17 @@ mod tests {
             },
             RuleSource {
                 severity: Severity::High,
+                ..rule.clone()
+            },
+            RuleSource {
+                joined: vec![JoinedSource::default()],
+                ..rule.clone()
+            },
+            RuleSource {
+                joined: vec![JoinedSource {
+                    namespace: "shop".to_owned(),
+                    ..JoinedSource::default()
+                }],
                 ..rule.clone()
             },
             RuleSource {

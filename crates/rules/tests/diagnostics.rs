@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use yagura_event::{Registry, Tree};
+use yagura_rules::source::JoinedSource;
 use yagura_rules::{
     CATALOGUE, CheckSource, Code, Diagnostic, ExceptionSource, LetSource, Lists, Part, RuleSource, compile,
     compile_check,
@@ -327,4 +328,61 @@ fn what_this_version_lacks_says_so() {
             "{text}: {first}"
         );
     }
+}
+
+#[test]
+fn exception_objects_are_limited_one_by_one_and_together_they_fit() {
+    let joined = |condition: &str| JoinedSource {
+        uid: "e".to_owned(),
+        condition: condition.to_owned(),
+        ..JoinedSource::default()
+    };
+    let with = |conditions: &[&str]| {
+        let mut source = RuleSource::new("r", "process.name == \"sh\"");
+        source.joined = conditions.iter().map(|condition| joined(condition)).collect();
+        source
+    };
+    let refused = |condition: &str| {
+        let found = diagnose(&with(&["true", condition]));
+        assert_eq!(found.len(), 1, "{condition}: {found:?}");
+        assert_eq!(found[0].part, Part::Joined(1), "{condition}");
+        found[0].to_string()
+    };
+    assert!(refused("process.nmae == 1").contains("did you mean process.name?"));
+    assert!(refused("process.pid").contains("Y0"));
+    let three = ["a", "b", "c"]
+        .map(|name| format!("process.name.matches(\"{name}\")"))
+        .join(" || ");
+    assert!(
+        refused(&three).contains("too many different ones"),
+        "{}",
+        refused(&three)
+    );
+    assert!(refused("process.name.matches(\"[a-z]{3000}\")").contains("128 KiB"));
+    let costly = ["process.command_line.contains(process.command_line)"; 4].join(" || ");
+    assert!(refused(&costly).contains("steps"), "{}", refused(&costly));
+    let large = ["process.pid == 1"; 400].join(" || ");
+    assert!(refused(&large).contains("parts"), "{}", refused(&large));
+
+    // As many as there may be, each as large as one may be, beside a rule that uses up its own limits.
+    let patterns: Vec<String> = (0..64)
+        .map(|n| format!("process.name.matches(\"own{n}\")"))
+        .collect();
+    let mut full = RuleSource::new("r", &patterns.join(" || "));
+    full.joined = (0..256)
+        .map(|n| {
+            joined(&format!(
+                "process.name.matches(\"a{n}\") && process.name.matches(\"b{n}\")"
+            ))
+        })
+        .collect();
+    assert_eq!(diagnose(&full), []);
+    full.joined.push(joined("true"));
+    let found = diagnose(&full);
+    assert_eq!((found.len(), found[0].part), (1, Part::Joined(0)));
+    assert!(
+        found[0].message.contains("257 exceptions"),
+        "{}",
+        found[0].message
+    );
 }

@@ -3,8 +3,8 @@
 use yagura_event::severity::UnknownSeverity;
 use yagura_proto::v1;
 use yagura_rules::source::{
-    ExceptionSource, LetSource, Requirement, RuleSource, Selector, SelectorOp, SignalSource, Target,
-    WhereSource,
+    ExceptionSource, JoinedSource, LetSource, Requirement, RuleSource, Selector, SelectorOp, SignalSource,
+    Target, WhereSource,
 };
 
 /// The body says something that this agent does not know.
@@ -44,6 +44,16 @@ pub(super) fn source(body: &v1::RuleBody) -> Result<RuleSource, BodyError> {
                 name: exception.name.clone(),
                 condition: exception.condition.clone(),
                 expires: (exception.expires != 0).then_some(exception.expires),
+            })
+            .collect(),
+        joined: body
+            .joined
+            .iter()
+            .map(|joined| JoinedSource {
+                uid: joined.uid.clone(),
+                namespace: joined.namespace.clone(),
+                condition: joined.condition.clone(),
+                expires: (joined.expires != 0).then_some(joined.expires),
             })
             .collect(),
         signal: SignalSource {

@@ -124,9 +124,19 @@ impl Load {
             self.mistake(format!("{fault}"));
         }
         for document in &file.documents {
-            if let Object::DetectionRule(rule) = &document.object {
-                self.found += 1;
-                self.rule(name, document, rule);
+            match &document.object {
+                Object::DetectionRule(rule) => {
+                    self.found += 1;
+                    self.rule(name, document, rule);
+                }
+                Object::Exception(_) | Object::ClusterException(_) => self.messages.push(format!(
+                    "{name}:{}:{}: warning: {} {} is not read: without an operator, write spec.exceptions of the rule",
+                    document.position.line,
+                    document.position.column,
+                    document.object.kind(),
+                    document.object.name(),
+                )),
+                Object::PostureCheck(_) | Object::PostureFramework(_) => {}
             }
         }
     }
@@ -193,6 +203,7 @@ fn part(source: &RuleSource, part: Part) -> &str {
         Part::LetName(index) => source.lets.get(index).map(|one| &one.name),
         Part::Let(index) => source.lets.get(index).map(|one| &one.value),
         Part::Exception(index) => source.exceptions.get(index).map(|one| &one.condition),
+        Part::Joined(index) => source.joined.get(index).map(|one| &one.condition),
         Part::GroupBy(index) => source.signal.group_by.get(index),
         Part::Field(index) => source.signal.fields.get(index),
         Part::Title => return source.signal_title(),

@@ -1,16 +1,20 @@
 //! From a request of the API server to its answer: pure.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use kube::core::DynamicObject;
 use kube::core::admission::{AdmissionRequest, AdmissionResponse, AdmissionReview, Operation};
-use yagura_crds::{DetectionRule, NotificationRoute, PostureCheck, PostureFramework};
+use yagura_crds::{
+    ClusterException, DetectionRule, Exception, NotificationRoute, PostureCheck, PostureFramework,
+};
 
 use crate::conditions::cut;
 use crate::content::{self, Names};
 use crate::detection_rule::validate::Invalid;
+use crate::exception::known::KnownRule;
 use crate::notify::route::Route;
-use crate::{detection_rule, posture};
+use crate::{detection_rule, exception, posture};
 
 /// Largest object that is taken: a rule of 64 KiB with all its tests is far smaller.
 const MAX_OBJECT: usize = 1024 * 1024;
@@ -20,6 +24,15 @@ const MAX_MESSAGE: usize = 16 * 1024;
 const MAX_WARNING: usize = 256;
 /// Most warnings.
 const MAX_WARNINGS: usize = 16;
+
+/// What answers depend on beside the request.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Known {
+    /// Names of what ships.
+    pub(super) shipped: Names,
+    /// The rules that exceptions may name.
+    pub(super) rules: Vec<Arc<KnownRule>>,
+}
 
 /// The answer to a request.
 #[derive(Debug)]
@@ -31,10 +44,10 @@ pub(super) struct Answer {
 }
 
 /// Answers a request.
-pub(super) fn answer(body: &[u8], shipped: &Names) -> Answer {
+pub(super) fn answer(body: &[u8], known: &Known) -> Answer {
     let review: Result<AdmissionReview<DynamicObject>, _> = serde_json::from_slice(body);
     let response = match review.map(AdmissionReview::try_into) {
-        Ok(Ok(request)) => respond(&request, shipped),
+        Ok(Ok(request)) => respond(&request, known),
         Ok(Err(error)) => AdmissionResponse::invalid(chain_of(&error)),
         Err(error) => AdmissionResponse::invalid(format!("the request is no AdmissionReview: {error}")),
     };
@@ -48,7 +61,7 @@ fn chain_of(error: &(dyn std::error::Error + 'static)) -> String {
     yagura_telemetry::chain(error).to_string()
 }
 
-fn respond(request: &AdmissionRequest<DynamicObject>, shipped: &Names) -> AdmissionResponse {
+fn respond(request: &AdmissionRequest<DynamicObject>, known: &Known) -> AdmissionResponse {
     let mut response = AdmissionResponse::from(request);
     let Some(object) = &request.object else {
         return response;
@@ -59,11 +72,11 @@ fn respond(request: &AdmissionRequest<DynamicObject>, shipped: &Names) -> Admiss
         return response;
     }
     if request.operation == Operation::Create
-        && let Some(refusal) = wrongly_labelled(&request.kind.kind, object, shipped)
+        && let Some(refusal) = wrongly_labelled(&request.kind.kind, object, &known.shipped)
     {
         return response.deny(refusal);
     }
-    match judge(&request.kind.kind, object) {
+    match judge(&request.kind.kind, object, &known.rules) {
         Ok(warnings) => {
             let shown = warnings.into_iter().take(MAX_WARNINGS);
             let shown: Vec<String> = shown.map(|warning| cut(warning, MAX_WARNING)).collect();
@@ -88,7 +101,7 @@ fn wrongly_labelled(kind: &str, object: &DynamicObject, shipped: &Names) -> Opti
 }
 
 /// Warnings, or why the object is refused.
-fn judge(kind: &str, object: &DynamicObject) -> Result<Vec<String>, Invalid> {
+fn judge(kind: &str, object: &DynamicObject, rules: &[Arc<KnownRule>]) -> Result<Vec<String>, Invalid> {
     let unreadable = |error: &(dyn std::error::Error + 'static)| Invalid::Object(chain_of(error));
     let size = serde_json::to_vec(object)
         .map_err(|error| unreadable(&error))?
@@ -117,6 +130,14 @@ fn judge(kind: &str, object: &DynamicObject) -> Result<Vec<String>, Invalid> {
             let route: NotificationRoute = object.try_parse().map_err(|error| unreadable(&error))?;
             Route::new(&route).map_err(|error| unreadable(&error))?;
             Ok(Vec::new())
+        }
+        "Exception" => {
+            let exception: Exception = object.try_parse().map_err(|error| unreadable(&error))?;
+            exception::validate::validate(&(&exception).into(), rules)
+        }
+        "ClusterException" => {
+            let exception: ClusterException = object.try_parse().map_err(|error| unreadable(&error))?;
+            exception::validate::validate(&(&exception).into(), rules)
         }
         // The webhook's configuration asks for nothing else.
         _ => Ok(Vec::new()),

@@ -14,13 +14,17 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
+use yagura_crds::detection_rule::Exceptable;
+use yagura_rules::{LetSource, RuleSource};
 use yagura_telemetry::Registry;
 
 use super::connection::{Bounds, Places};
 use super::listener::TlsListener;
-use super::review::answer;
+use super::review::{Known, answer};
 use super::router;
-use crate::content::{LABEL, Names, Pack};
+use crate::content::{LABEL, Pack};
+use crate::exception::known::KnownRule;
+use crate::index::SharedIndex;
 use crate::metrics::Metrics;
 use crate::tls::{Authority, Identity};
 
@@ -31,10 +35,32 @@ fn rule(condition: &str) -> Value {
     })
 }
 
-fn shipped() -> Names {
-    [("DetectionRule", "shipped".to_owned(), Pack::Workload)]
-        .into_iter()
-        .collect()
+fn known() -> Known {
+    let named = |name: &str, exceptable| {
+        let source = RuleSource {
+            lets: vec![LetSource {
+                name: "shells".to_owned(),
+                value: "[\"sh\"]".to_owned(),
+            }],
+            ..RuleSource::new(name, "event.kind == \"process.exec\" && process.name in shells")
+        };
+        Arc::new(KnownRule {
+            labels: [("team".to_owned(), "shop".to_owned())].into(),
+            exceptable,
+            hash: source.hash(),
+            source,
+        })
+    };
+    Known {
+        shipped: [("DetectionRule", "shipped".to_owned(), Pack::Workload)]
+            .into_iter()
+            .collect(),
+        rules: vec![
+            named("anybody", Exceptable::Namespace),
+            named("cluster", Exceptable::Cluster),
+            named("never", Exceptable::Never),
+        ],
+    }
 }
 
 fn review(kind: &str, object: &Value, old: &Value) -> Value {
@@ -53,7 +79,7 @@ fn review(kind: &str, object: &Value, old: &Value) -> Value {
 fn ask(kind: &str, object: &Value, old: &Value) -> Value {
     let review = review(kind, object, old);
     let answer: Value =
-        serde_json::from_slice(&answer(&serde_json::to_vec(&review).unwrap(), &shipped()).json).unwrap();
+        serde_json::from_slice(&answer(&serde_json::to_vec(&review).unwrap(), &known()).json).unwrap();
     assert_eq!(answer["response"]["uid"], "u-1");
     answer["response"].clone()
 }
@@ -134,7 +160,7 @@ fn hostile_objects_are_refused_with_a_short_message() {
         )
         .contains("invalid type")
     );
-    let nonsense: Value = serde_json::from_slice(&answer(b"{", &shipped()).json).unwrap();
+    let nonsense: Value = serde_json::from_slice(&answer(b"{", &known()).json).unwrap();
     assert_eq!(nonsense["response"]["allowed"], false);
 }
 
@@ -164,6 +190,56 @@ fn checks_and_frameworks_are_judged_too() {
         ]},
     });
     assert!(refusal("PostureFramework", &framework).contains("spec.requirements[1].controls[0].id"));
+}
+
+#[test]
+fn an_exception_is_judged_beside_the_rules_that_it_names() {
+    let exception = |kind: &str, rules: &[&str], condition: &str| {
+        json!({
+            "apiVersion": "yagura.dev/v1alpha1", "kind": kind, "metadata": {"name": "e", "namespace": "shop"},
+            "spec": {"reason": "r", "expires": "2027-01-01T00:00:00Z", "rules": rules, "condition": condition},
+        })
+    };
+    let of = |rules: &[&str], condition: &str| exception("Exception", rules, condition);
+    let of_cluster = |rules: &[&str], condition: &str| exception("ClusterException", rules, condition);
+    let warnings = |kind: &str, object: &Value| {
+        let response = ask(kind, object, &Value::Null);
+        assert_eq!(response["allowed"], true, "{response}");
+        response["warnings"].to_string()
+    };
+
+    let good = "process.user.name == \"alice\" && \"sh\" in shells";
+    assert_eq!(warnings("Exception", &of(&["anybody"], good)), "null");
+    assert_eq!(
+        warnings("ClusterException", &of_cluster(&["cluster"], good)),
+        "null"
+    );
+
+    let message = refusal("Exception", &of(&["anybody"], "true &&\n  process.nmae == 1"));
+    assert!(
+        message.contains("beside rule anybody") && message.contains("spec.condition:2:3"),
+        "{message}"
+    );
+    let message = refusal("Exception", &of(&["cluster", "never"], "true"));
+    assert!(
+        message.contains("rule cluster: its spec.exceptable is cluster")
+            && message.contains("rule never: its spec.exceptable is never"),
+        "{message}"
+    );
+    assert!(refusal("ClusterException", &of_cluster(&["never"], "true")).contains("never"));
+
+    // One of several may still reach what it is for, and so may one whose rule comes later.
+    let partly = warnings("Exception", &of(&["team=shop"], "true"));
+    assert!(
+        partly.contains("rule cluster") && partly.contains("rule never"),
+        "{partly}"
+    );
+    let later = warnings("Exception", &of(&["cluster", "later"], "theirs && true"));
+    assert!(
+        later.contains("no DetectionRule later") && later.contains("unknown name theirs"),
+        "{later}"
+    );
+    assert!(refusal("Exception", &of(&["later"], "process.pid")).contains("spec.condition:1:1"));
 }
 
 /// Connects and says nothing more.
@@ -217,7 +293,8 @@ async fn serve(bounds: Bounds) -> Served {
     let address = socket.local_addr().unwrap();
     let metrics = Metrics::new(&mut Registry::default());
     let listener = TlsListener::new(socket, config, Places::new(bounds, metrics.clone()));
-    let server = tokio::spawn(axum::serve(listener, router(metrics.clone(), shipped())).into_future());
+    let server =
+        tokio::spawn(axum::serve(listener, router(metrics.clone(), SharedIndex::default())).into_future());
     Served {
         address,
         authority,

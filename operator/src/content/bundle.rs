@@ -33,6 +33,14 @@ pub enum BundleError {
         /// Their name.
         name: String,
     },
+    /// A kind that only users write.
+    #[error("shipped content has {kind} {name}, and exceptions are the user's to make")]
+    NotShipped {
+        /// The kind.
+        kind: &'static str,
+        /// The object's name.
+        name: String,
+    },
 }
 
 /// A kind that ships, in the order in which objects are applied: a framework refers to checks.
@@ -176,6 +184,12 @@ impl Bundle {
                 Pack::Posture,
                 Spec::Framework(Box::new(framework.spec)),
             ),
+            Object::Exception(_) | Object::ClusterException(_) => {
+                return Err(BundleError::NotShipped {
+                    kind: object.kind(),
+                    name,
+                });
+            }
         };
         let spec = spec.without_users();
         let key = Key { kind, name };

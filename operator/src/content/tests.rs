@@ -52,7 +52,8 @@ fn applied() -> Value {
             ],
         },
         "spec": {
-            "title": "A shell", "severity": "high", "source": "workload", "enabled": true, "signal": {},
+            "title": "A shell", "severity": "high", "source": "workload", "enabled": true, "exceptable": "cluster",
+            "signal": {},
             "condition": "event.kind == \"process.exec\"",
             "tests": [{"name": "fires", "events": [{"kind": "process.exec", "process": {"tty": null}}], "expect": {"signals": 1}}],
         },

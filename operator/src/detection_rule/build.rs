@@ -6,17 +6,19 @@ use yagura_crds::detection_rule::SignalTemplate;
 use yagura_crds::{DetectionRule, Duration};
 use yagura_proto::{content, v1};
 use yagura_rules::LANGUAGE_VERSION;
-use yagura_rules::source::{ExceptionSource, LetSource, Requirement, Selector, SignalSource, WhereSource};
+use yagura_rules::source::{
+    ExceptionSource, JoinedSource, LetSource, Requirement, Selector, SignalSource, WhereSource,
+};
 use yagura_store::signals::Lifetime;
 
 use super::validate::Valid;
 use crate::index::policy::{RuleMeta, ServedRule};
 
-/// The rule as the index serves it; `None` while it is switched off.
-pub(super) fn build(rule: &DetectionRule, valid: &Valid) -> Option<ServedRule> {
+/// The rule as the index serves it, with the exceptions that it carries; `None` while it is switched off.
+pub(super) fn build(rule: &DetectionRule, valid: &Valid, joined: &[JoinedSource]) -> Option<ServedRule> {
     rule.spec.enabled.then(|| ServedRule {
         meta: Arc::new(meta(rule, valid)),
-        body: Arc::new(content::seal(body(valid))),
+        body: Arc::new(content::seal(body(valid, joined))),
         nodes: valid.nodes.clone(),
     })
 }
@@ -60,7 +62,7 @@ fn lifetime(signal: &SignalTemplate) -> Lifetime {
 }
 
 /// No prose and no tests: what does not change how a rule behaves is not sent.
-fn body(valid: &Valid) -> v1::RuleBody {
+fn body(valid: &Valid, joined: &[JoinedSource]) -> v1::RuleBody {
     let source = &valid.source;
     let WhereSource {
         target,
@@ -111,6 +113,22 @@ fn body(valid: &Valid) -> v1::RuleBody {
             pods: pods.as_ref().map(selector),
         }),
         language_version: LANGUAGE_VERSION,
+        joined: joined
+            .iter()
+            .map(
+                |JoinedSource {
+                     uid,
+                     namespace,
+                     condition,
+                     expires,
+                 }| v1::JoinedException {
+                    uid: uid.clone(),
+                    namespace: namespace.clone(),
+                    condition: condition.clone(),
+                    expires: expires.unwrap_or_default(),
+                },
+            )
+            .collect(),
     }
 }
 

@@ -1,6 +1,8 @@
 //! The pure steps on rules read from YAML.
 
+use kube::core::DeserializeGuard;
 use serde_json::json;
+use yagura_crds::detection_rule::Exceptable;
 use yagura_crds::source::{Object, read};
 use yagura_crds::{DetectionRule, DetectionRuleStatus};
 use yagura_event::Timestamp;
@@ -9,11 +11,13 @@ use yagura_store::signals::RuleSummary;
 
 use super::apply::{applied, apply};
 use super::build::build;
+use super::rules::{Rules, Told};
 use super::status::{Outcome, Pace, compute};
 use super::validate::{Invalid, validate};
 use crate::content::{LABEL, Pack};
-use crate::index::Index;
 use crate::index::nodes::Call;
+use crate::index::{Index, SharedIndex};
+use crate::watch::Change;
 
 const RULE: &str = r#"
 apiVersion: yagura.dev/v1alpha1
@@ -90,7 +94,7 @@ fn status(
     apply(
         index,
         "uid-1",
-        verdict.as_ref().ok().and_then(|valid| build(rule, valid)),
+        verdict.as_ref().ok().and_then(|valid| build(rule, valid, &[])),
     );
     let outcome = Outcome {
         verdict: verdict.as_ref().map(|valid| &*valid.warnings),
@@ -142,7 +146,7 @@ fn a_rule_whose_own_test_fails_does_not_run() {
 #[test]
 fn agents_get_the_rule_without_prose_and_tests() {
     let rule = rule(RULE);
-    let served = build(&rule, &validate(&rule).unwrap()).unwrap();
+    let served = build(&rule, &validate(&rule).unwrap(), &[]).unwrap();
     assert!(yagura_proto::content::is_sealed(&served.body));
     assert_eq!(served.body.title, "Shell {{process.name}}");
     assert_eq!(served.body.group_by, ["container.id"]);
@@ -151,11 +155,11 @@ fn agents_get_the_rule_without_prose_and_tests() {
     let mut reworded = rule.clone();
     reworded.spec.description = "other prose".to_owned();
     reworded.spec.tests.clear();
-    let same = build(&reworded, &validate(&reworded).unwrap()).unwrap();
+    let same = build(&reworded, &validate(&reworded).unwrap(), &[]).unwrap();
     assert_eq!(same.body.hash, served.body.hash);
     let mut off = rule;
     off.spec.enabled = false;
-    assert!(build(&off, &validate(&off).unwrap()).is_none());
+    assert!(build(&off, &validate(&off).unwrap(), &[]).is_none());
 }
 
 #[test]
@@ -171,7 +175,7 @@ fn overrides_apply_are_checked_with_their_places_and_break_no_test_of_the_rule()
         "exceptions": [{"name": "mine", "condition": "process.name == \"sh\"", "reason": "agreed"}],
         "where": {"target": "host", "nodeSelector": {"matchLabels": {"pool": "batch"}}},
     }));
-    let served = build(&good, &validate(&good).unwrap()).unwrap();
+    let served = build(&good, &validate(&good).unwrap(), &[]).unwrap();
     assert_eq!(served.meta.severity, yagura_event::Severity::Low);
     assert_eq!(served.body.severity, "low");
     assert_eq!(served.body.exceptions[0].condition, "process.name == \"sh\"");
@@ -315,4 +319,72 @@ fn a_status_that_an_earlier_operator_wrote_waits_for_the_agents_to_come_back() {
     ] {
         assert!(prompt.is_due(at(100)) && prompt.is_due(at(129)));
     }
+}
+
+/// A namespaced exception as a watch tells of it.
+fn exception(generation: i64, condition: &str, expires: &str) -> Told {
+    let object = json!({
+        "apiVersion": "yagura.dev/v1alpha1", "kind": "Exception",
+        "metadata": {"name": "e", "namespace": "shop", "uid": "uid-e", "generation": generation},
+        "spec": {"reason": "r", "expires": expires, "rules": ["shell"], "condition": condition},
+    });
+    Told::Exception(Change::Apply(serde_json::from_value(object).unwrap()))
+}
+
+#[test]
+fn a_rule_is_handed_out_with_its_exceptions_and_follows_them() {
+    let shared = SharedIndex::new(index(&[("n1", "web")]));
+    let carried = || -> Option<Vec<String>> {
+        let index = shared.read();
+        let served = index.policy.rule_of_node("n1", "uid-1")?;
+        assert!(yagura_proto::content::is_sealed(&served.body));
+        let joined = served.body.joined.iter();
+        Some(
+            joined
+                .map(|joined| format!("{}: {}", joined.namespace, joined.condition))
+                .collect(),
+        )
+    };
+    let mut rules = Rules::default();
+    let mut exceptable = rule(RULE);
+    exceptable.spec.exceptable = Exceptable::Namespace;
+    let far = "2027-01-01T00:00:00Z";
+    rules.take(
+        &shared,
+        Told::Rule(Change::Apply(DeserializeGuard(Ok(exceptable.clone())))),
+    );
+    rules.take(&shared, Told::Rule(Change::Synced));
+    rules.take(&shared, exception(1, "process.pid == 1", far));
+    rules.take(&shared, Told::Exception(Change::Synced));
+    assert!(!rules.hand_out(&shared, at(10)));
+    assert_eq!(
+        carried(),
+        None,
+        "an exception of the cluster may be on its way: nothing runs without it"
+    );
+    rules.take(&shared, Told::ClusterException(Change::Synced));
+    assert!(rules.hand_out(&shared, at(10)));
+    assert_eq!(carried().unwrap(), ["shop: process.pid == 1"]);
+    assert!(shared.read().exceptions.settled);
+    assert_eq!(
+        shared.read().exceptions.judged["uid-e"].outcome.carried,
+        ["shell"]
+    );
+
+    rules.take(&shared, exception(2, "\"sh\" in shells", "1970-01-01T00:01:00Z"));
+    rules.hand_out(&shared, at(20));
+    assert_eq!(carried().unwrap(), ["shop: \"sh\" in shells"]);
+    // Its time passes, and nobody edits anything.
+    rules.hand_out(&shared, at(60));
+    assert_eq!(carried().unwrap(), [""; 0]);
+
+    rules.take(&shared, exception(3, "process.pid == 3", far));
+    let mut forbids = exceptable;
+    forbids.spec.exceptable = Exceptable::Never;
+    forbids.metadata.generation = Some(5);
+    rules.take(&shared, Told::Rule(Change::Apply(DeserializeGuard(Ok(forbids)))));
+    rules.hand_out(&shared, at(61));
+    assert_eq!(carried().unwrap(), [""; 0]);
+    let outcome = shared.read().exceptions.judged["uid-e"].outcome.clone();
+    assert_eq!(outcome.refused[0].1.reason(), "NotExceptable");
 }

@@ -120,6 +120,7 @@ fn part_of(source: &RuleSource, part: Part) -> &str {
         Part::LetName(index) => source.lets.get(index).map(|definition| &definition.name),
         Part::Let(index) => source.lets.get(index).map(|definition| &definition.value),
         Part::Exception(index) => source.exceptions.get(index).map(|exception| &exception.condition),
+        Part::Joined(index) => source.joined.get(index).map(|exception| &exception.condition),
         Part::Title => return source.signal_title(),
         Part::GroupBy(index) => source.signal.group_by.get(index),
         Part::Field(index) => source.signal.fields.get(index),

@@ -183,6 +183,15 @@ impl Policy {
             .find(|rule| had || rule.nodes.matches(&node.labels))
     }
 
+    /// Whether a rule that is or lately was served to a node carried this exception.
+    pub fn carried(&self, node: &str, rule: &str, exception: &str) -> bool {
+        let carries = |served: &ServedRule| {
+            served.meta.uid == rule && served.body.joined.iter().any(|joined| joined.uid == exception)
+        };
+        self.rule_of_node(node, rule).is_some()
+            && (self.rules.get(rule).is_some_and(carries) || self.retired.iter().any(carries))
+    }
+
     /// The nodes that a served rule should run on, in no order.
     pub fn nodes_of_rule(&self, uid: &str) -> impl Iterator<Item = &str> {
         self.rules.get(uid).into_iter().flat_map(|rule| {

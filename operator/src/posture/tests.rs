@@ -74,6 +74,7 @@ fn guard<T: serde::de::DeserializeOwned>(yaml: &str) -> DeserializeGuard<T> {
         yagura_crds::source::Object::PostureCheck(check) => serde_json::to_value(check),
         yagura_crds::source::Object::PostureFramework(framework) => serde_json::to_value(framework),
         yagura_crds::source::Object::DetectionRule(rule) => serde_json::to_value(rule),
+        other => panic!("{} ships", other.kind()),
     };
     DeserializeGuard(Ok(serde_json::from_value(object.unwrap()).unwrap()))
 }

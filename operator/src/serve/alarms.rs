@@ -90,6 +90,7 @@ impl Alarm {
         found.group.push(("cause", self.cause.to_owned()));
         let reports = match self.cause {
             "foreign-pod" => "pods of another node",
+            "unknown-exception" => "matches that an exception held back which it never got",
             "unknown-rule" => "matches of rules that it never got",
             "foreign-spool" => "from the spool of another node",
             "foreign-facts" => "facts of another node",

@@ -6,15 +6,17 @@ use prost::Message as _;
 use tokio::sync::mpsc;
 use tonic::{Status, Streaming};
 use tracing::{debug, error, warn};
-use yagura_event::Timestamp;
-use yagura_proto::convert::{facts_from_message, fold_from_message, loss_from_message};
+use yagura_event::{Excepted, Timestamp};
+use yagura_proto::convert::{
+    excepted_from_message, facts_from_message, fold_from_message, loss_from_message,
+};
 use yagura_proto::v1::report_request::Message as Request;
 use yagura_proto::v1::report_response::Message as Answer;
 use yagura_proto::v1::spool_record::Record;
 use yagura_proto::v1::{
     Ack, AgentStatus, Missing, NodeFacts, RecordBatch, ReportRequest, ReportResponse, SpoolRecord,
 };
-use yagura_store::signals::{Entry, Incoming};
+use yagura_store::signals::{Entry, Excepted as Held, Incoming};
 use yagura_telemetry::chain;
 
 use super::session::{End, OpenSession, answer};
@@ -182,6 +184,8 @@ struct Judged {
 enum Verdict {
     Counted,
     Lost(told::Lost),
+    /// Matches that an exception held back.
+    HeldBack(u64),
     Refused(&'static str),
     /// Refused, and no agent of ours would have sent it.
     Foreign(&'static str),
@@ -193,6 +197,7 @@ fn count(verdict: Verdict, session: &OpenSession) {
         Verdict::Counted => {}
         Verdict::Lost(told::Lost::Matches(matches)) => metrics.lost_matches.add(matches),
         Verdict::Lost(told::Lost::Events(events)) => metrics.lost_events.add(events),
+        Verdict::HeldBack(matches) => metrics.excepted_matches.add(matches),
         Verdict::Refused(cause) => metrics.refused_records.inc([cause]),
         Verdict::Foreign(cause) => foreign(session, cause),
     }
@@ -239,6 +244,10 @@ fn judge(
                 Err(_) => nothing(Verdict::Refused("malformed")),
             }
         }
+        Some(Record::Excepted(excepted)) => match excepted_from_message(excepted) {
+            Ok(excepted) => held_back(excepted, index, from.node, since),
+            Err(_) => nothing(Verdict::Refused("malformed")),
+        },
         Some(Record::Gap(gap)) => match told::gap(&gap, gap_after, from) {
             Some(finding) => (Entry::Finding(Box::new(finding)), Verdict::Counted),
             None => nothing(Verdict::Counted),
@@ -253,6 +262,29 @@ fn judge(
         },
         verdict,
     }
+}
+
+/// What an exception held back. An exception that is gone is not counted any more, though a rule lately carried it.
+fn held_back(excepted: Excepted, index: &Index, node: &str, since: Timestamp) -> (Entry, Verdict) {
+    if !index.policy.carried(node, &excepted.rule, &excepted.exception) {
+        // As with rules: what went away before this operator began is not known here any more.
+        let verdict = if excepted.last > since {
+            Verdict::Foreign("unknown-exception")
+        } else {
+            Verdict::Refused("unknown-exception")
+        };
+        return (Entry::Nothing, verdict);
+    }
+    let verdict = Verdict::HeldBack(excepted.count);
+    if !index.exceptions.judged.contains_key(&excepted.exception) {
+        return (Entry::Nothing, verdict);
+    }
+    let found = Held {
+        exception: excepted.exception,
+        count: excepted.count,
+        last: excepted.last,
+    };
+    (Entry::Excepted(found), verdict)
 }
 
 fn facts(session: &OpenSession, message: NodeFacts) -> Result<(), End> {

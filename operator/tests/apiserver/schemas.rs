@@ -25,6 +25,7 @@ async fn schemas_hold_apiserver() {
     let crds = install(&client).await;
     let outcome = AssertUnwindSafe(async {
         rules(&client).await;
+        exceptions(&client).await;
         checks(&client).await;
         signals(&client).await;
         sensors(&client).await;
@@ -77,7 +78,7 @@ fn api(client: &Client, kind: &str) -> Api<DynamicObject> {
         plural: format!("{}s", kind.to_lowercase()),
     };
     match kind {
-        "SecuritySignal" => Api::namespaced_with(client.clone(), NAMESPACE, &resource),
+        "SecuritySignal" | "Exception" => Api::namespaced_with(client.clone(), NAMESPACE, &resource),
         _ => Api::all_with(client.clone(), &resource),
     }
 }
@@ -148,11 +149,13 @@ async fn rules(client: &Client) {
         spec["tests"][0]["events"][0]["process"]["anything"][0], 1,
         "trees of tests are kept whole"
     );
+    assert_eq!(spec["exceptable"], "cluster");
     let selector = |operator: &str, values: Value| json!({"where": {"podSelector": {"matchExpressions": [{"key": "k", "operator": operator, "values": values}]}}});
     let exception = json!({"name": "e", "condition": "true", "reason": "r"});
     let test = json!({"name": "n", "events": [{}], "expect": {"signals": 1}});
     let cases = [
         (json!({"severity": "urgent"}), "spec.severity"),
+        (json!({"exceptable": "always"}), "spec.exceptable"),
         (json!({"condition": ""}), "spec.condition"),
         (json!({"condition": "x".repeat(65_537)}), "spec.condition"),
         (json!({"attack": [{"tactic": "T1"}]}), "spec.attack[0].tactic"),
@@ -405,6 +408,44 @@ async fn notifications(client: &Client) {
     }
 }
 
+async fn exceptions(client: &Client) {
+    let of_cluster = json!({"reason": "r", "rules": ["shell", "team=shop"], "condition": "true"});
+    let good = with(of_cluster.clone(), &json!({"expires": "2026-12-31T00:00:00Z"}));
+    let created = create(client, "Exception", "full", &good).await;
+    assert_eq!(created.data["spec"]["effect"], "suppress");
+    create(client, "ClusterException", "full", &of_cluster).await;
+    let for_good = refusal(client, "Exception", "bad", &of_cluster).await;
+    assert!(for_good.contains("spec.expires"), "{for_good}");
+    let cases = [
+        (json!({"reason": ""}), "spec.reason"),
+        (json!({"expires": "tomorrow"}), "spec.expires"),
+        (json!({"rules": []}), "spec.rules"),
+        (json!({"rules": ["shell", "shell"]}), "spec.rules[1]"),
+        (json!({"rules": ["Not a name"]}), "spec.rules[0]"),
+        (json!({"rules": ["=value"]}), "spec.rules[0]"),
+        (json!({"condition": "x".repeat(4_097)}), "spec.condition"),
+        (json!({"effect": "ignore"}), "spec.effect"),
+        (json!({"unknown": 1}), "unknown"),
+    ];
+    for (change, expected) in cases {
+        for kind in ["Exception", "ClusterException"] {
+            let message = refusal(client, kind, "bad", &with(good.clone(), &change)).await;
+            assert!(message.contains(expected), "{kind}, {expected}: {message}");
+        }
+    }
+    let status = json!({"status": {"matched": 12, "rules": 1, "lastMatched": "2026-11-24T12:00:00Z"}});
+    for kind in ["Exception", "ClusterException"] {
+        let written = api(client, kind)
+            .patch_status("full", &PatchParams::default(), &Patch::Merge(&status))
+            .await
+            .unwrap();
+        assert_eq!(written.data["status"]["matched"], 12);
+    }
+}
+
+/// What `kubectl get` shows of exceptions.
+const OF_EXCEPTIONS: [&str; 7] = ["Rules", "Accepted", "Reason", "Expires", "Matched", "Last", "Age"];
+
 /// What `kubectl get` shows.
 async fn columns(client: &Client) {
     let cases = [
@@ -448,6 +489,8 @@ async fn columns(client: &Client) {
                 "Kernel",
             ],
         ),
+        ("exceptions", OF_EXCEPTIONS.to_vec()),
+        ("clusterexceptions", OF_EXCEPTIONS.to_vec()),
         (
             "notificationroutes",
             vec!["Severity", "Enabled", "Accepted", "Delivering", "Waiting", "Age"],

@@ -1,6 +1,6 @@
 //! What an agent reports.
 
-use yagura_event::{Fold, GroupKey, Loss, Record, Timestamp};
+use yagura_event::{Excepted, Fold, GroupKey, Loss, Record, Timestamp};
 
 use super::{ConvertError, bounded, invalid, tree_from_message, tree_to_message};
 use crate::v1;
@@ -104,6 +104,41 @@ pub fn fold_to_message(fold: &Fold) -> v1::Fold {
             .collect(),
         incomplete: fold.incomplete,
         pending: fold.pending,
+    }
+}
+
+/// Reads what an exception held back.
+pub fn excepted_from_message(excepted: v1::Excepted) -> Result<Excepted, ConvertError> {
+    for (field, uid) in [
+        ("the rule's uid", &excepted.rule_uid),
+        ("the exception's uid", &excepted.exception_uid),
+    ] {
+        bounded(field, uid.len(), MAX_ID)?;
+        if uid.is_empty() {
+            return Err(ConvertError::Missing(field));
+        }
+    }
+    if !(1..=MAX_COUNT).contains(&excepted.count) {
+        return Err(invalid("the count", &excepted.count));
+    }
+    if excepted.last < 0 {
+        return Err(invalid("the time of the last match", &excepted.last));
+    }
+    Ok(Excepted {
+        rule: excepted.rule_uid,
+        exception: excepted.exception_uid,
+        count: excepted.count,
+        last: Timestamp(excepted.last),
+    })
+}
+
+/// Writes what an exception held back.
+pub fn excepted_to_message(excepted: &Excepted) -> v1::Excepted {
+    v1::Excepted {
+        rule_uid: excepted.rule.clone(),
+        exception_uid: excepted.exception.clone(),
+        count: excepted.count,
+        last: excepted.last.0,
     }
 }
 

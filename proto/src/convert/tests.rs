@@ -4,7 +4,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use prost::Message;
 use yagura_event::facts::{FileFact, FileStat, Kubelet, NodeFacts};
-use yagura_event::{Fold, GroupKey, Known, Loss, Pod, Record, Text, Timestamp, Tree};
+use yagura_event::{Excepted, Fold, GroupKey, Known, Loss, Pod, Record, Text, Timestamp, Tree};
 
 use super::*;
 use crate::v1;
@@ -262,5 +262,42 @@ fn a_fold_that_says_nothing_or_too_much_is_refused_by_name() {
     for (fold, field) in bad {
         let error = fold_from_message(fold).unwrap_err().to_string();
         assert!(error.contains(field), "{error}");
+    }
+}
+
+#[test]
+fn what_an_exception_held_back_survives_the_wire_and_is_bounded() {
+    let excepted = Excepted {
+        rule: "r".to_owned(),
+        exception: "e".to_owned(),
+        count: 3,
+        last: Timestamp(5),
+    };
+    let message = excepted_to_message(&excepted);
+    assert_eq!(excepted_from_message(message.clone()), Ok(excepted));
+    let wrong = [
+        v1::Excepted {
+            count: 0,
+            ..message.clone()
+        },
+        v1::Excepted {
+            count: u64::MAX,
+            ..message.clone()
+        },
+        v1::Excepted {
+            last: -1,
+            ..message.clone()
+        },
+        v1::Excepted {
+            rule_uid: String::new(),
+            ..message.clone()
+        },
+        v1::Excepted {
+            exception_uid: "x".repeat(300),
+            ..message
+        },
+    ];
+    for message in wrong {
+        assert!(excepted_from_message(message.clone()).is_err(), "{message:?}");
     }
 }

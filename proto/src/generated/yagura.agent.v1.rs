@@ -125,6 +125,9 @@ pub struct RuleBody {
     /// Language version that the operator compiled it with.
     #[prost(uint32, tag = "13")]
     pub language_version: u32,
+    /// Exception objects that name the rule, asked after its own exceptions.
+    #[prost(message, repeated, tag = "14")]
+    pub joined: ::prost::alloc::vec::Vec<JoinedException>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Let {
@@ -141,6 +144,20 @@ pub struct NamedCondition {
     pub condition: ::prost::alloc::string::String,
     /// Seconds since the Unix epoch; 0: never.
     #[prost(int64, tag = "3")]
+    pub expires: i64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct JoinedException {
+    /// Of the object.
+    #[prost(string, tag = "1")]
+    pub uid: ::prost::alloc::string::String,
+    /// The namespace whose workloads alone it reaches; empty: all, and hosts.
+    #[prost(string, tag = "2")]
+    pub namespace: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub condition: ::prost::alloc::string::String,
+    /// Seconds since the Unix epoch; 0: never.
+    #[prost(int64, tag = "4")]
     pub expires: i64,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -288,7 +305,7 @@ pub struct SpoolRecord {
     /// Sequences of a spool start at 1 and have no gaps.
     #[prost(uint64, tag = "1")]
     pub sequence: u64,
-    #[prost(oneof = "spool_record::Record", tags = "2, 3, 4")]
+    #[prost(oneof = "spool_record::Record", tags = "2, 3, 4, 5")]
     pub record: ::core::option::Option<spool_record::Record>,
 }
 /// Nested message and enum types in `SpoolRecord`.
@@ -301,6 +318,8 @@ pub mod spool_record {
         Loss(super::Loss),
         #[prost(message, tag = "4")]
         Gap(super::Gap),
+        #[prost(message, tag = "5")]
+        Excepted(super::Excepted),
     }
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -352,6 +371,19 @@ pub struct Loss {
     /// How many further sequences it stands for, those that follow its own: they were forgotten together.
     #[prost(uint64, tag = "3")]
     pub further_records: u64,
+}
+/// Matches of a rule that an Exception object held back since the last such record of the two.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Excepted {
+    #[prost(string, tag = "1")]
+    pub rule_uid: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub exception_uid: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "3")]
+    pub count: u64,
+    /// Nanoseconds since the Unix epoch.
+    #[prost(int64, tag = "4")]
+    pub last: i64,
 }
 /// Nobody watched this node.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

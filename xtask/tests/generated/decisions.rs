@@ -176,13 +176,41 @@ pub(crate) const DECISIONS: &[Decision] = &[
     Decision {
         number: 7,
         says: "A tenant cannot switch detection off; the reconciler checks all that the webhook checks.",
-        proofs: &[proof(
-            "e2e/tests/cluster/refuse_invalid_rules.rs",
-            "without_the_webhook_the_status_says_the_same_and_other_rules_run",
-        )],
-        open: Some(
-            "there are no objects of tenants yet: exceptions bring `exceptable` and budgets per namespace",
-        ),
+        proofs: &[
+            proof(
+                "e2e/tests/cluster/refuse_invalid_rules.rs",
+                "without_the_webhook_the_status_says_the_same_and_other_rules_run",
+            ),
+            proof(
+                "e2e/tests/cluster/except_matches.rs",
+                "an_exception_reaches_its_namespace_counts_and_ends_with_its_object",
+            ),
+            proof(
+                "e2e/tests/cluster/except_matches.rs",
+                "what_a_rule_forbids_is_refused_with_and_without_the_webhook",
+            ),
+            proof(
+                "crates/engine/tests/detection.rs",
+                "an_exception_object_reaches_its_namespace_only_and_comes_after_the_rules_own",
+            ),
+            proof(
+                "operator/src/exception/tests.rs",
+                "a_rule_carries_what_names_it_and_what_it_allows",
+            ),
+            proof(
+                "operator/src/exception/tests.rs",
+                "a_namespace_has_its_share_and_takes_nothing_from_others",
+            ),
+            proof(
+                "crates/rules/tests/diagnostics.rs",
+                "exception_objects_are_limited_one_by_one_and_together_they_fit",
+            ),
+            proof(
+                "crates/ctl/tests/content.rs",
+                "no_namespace_can_hold_back_what_is_urgent",
+            ),
+        ],
+        open: None,
     },
     Decision {
         number: 8,

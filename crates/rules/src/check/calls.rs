@@ -158,7 +158,7 @@ impl Checker<'_> {
             return Sense::Error;
         };
         let compiled = pattern::translate(text.as_bytes(), syntax, ignore_case)
-            .and_then(|source| self.program.push_pattern(source, pattern::compile));
+            .and_then(|source| self.program.push_pattern(source, self.patterns, pattern::compile));
         match compiled {
             Ok(id) => self.emit(walk, Expr::Matches(subject, id), Type::BOOL, span),
             Err(reason) => {

@@ -104,7 +104,7 @@ catalogue! {
     TOO_LARGE = 36, "With its let names written out the rule is too large.", "(let names that double each other)",
         "Use fewer let names in each other.";
     UNKNOWN_KIND = 37, "No event kind has that name.", "event.kind == \"process.start\"", "Check the spelling.";
-    TOO_MANY_PARTS = 38, "The rule has more than 64 parts of one sort.", "(65 let names)", "Split the rule.";
+    TOO_MANY_PARTS = 38, "The rule has more parts of one sort than it may: 64, or 256 Exception objects.", "(65 let names)", "Split the rule.";
     UNKNOWN_SOURCE = 39, "The rule's source of events is not known here.", "source: kubernets-audit",
         "Correct the name, or update what is too old to know it.";
     BAD_TEMPLATE = 40, "A title cannot be read.", "title: \"{{process.name\"", "Write {{field}}.";

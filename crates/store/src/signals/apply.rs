@@ -7,7 +7,7 @@ use super::changes::{ChangeKind, note};
 use super::count::{Origin, count, enqueue, open_signal};
 use super::lifetime::Lifetime;
 use super::schema::{RESOLVED, signed, unsigned};
-use super::{Limits, SignalStore, StoreError};
+use super::{Excepted, Limits, SignalStore, StoreError, excepted};
 
 /// The spool of signals that the operator opens by itself. It belongs to no node, so no agent can claim it.
 const OWN_SPOOL: &str = "operator";
@@ -34,6 +34,8 @@ pub enum Entry {
     Match(Box<Match>),
     /// Count what the operator finds about Yagura itself; no match of a rule.
     Finding(Box<Match>),
+    /// Count what an exception held back.
+    Excepted(Excepted),
     /// Nothing but to move the watermark: a loss, or a record that was refused.
     Nothing,
 }
@@ -171,17 +173,21 @@ impl SignalStore {
                 applied.gap = Some(unsigned(expected));
                 break;
             }
-            if let Entry::Match(found) | Entry::Finding(found) = &record.entry {
-                if matches!(record.entry, Entry::Match(_)) {
-                    applied.matches += found.count;
+            match &record.entry {
+                Entry::Match(found) | Entry::Finding(found) => {
+                    if matches!(record.entry, Entry::Match(_)) {
+                        applied.matches += found.count;
+                    }
+                    let origin = Origin {
+                        node,
+                        spool,
+                        sequence,
+                    };
+                    let opened = count(&transaction, &self.limits, found, origin, now)?;
+                    applied.opened += u64::from(opened);
                 }
-                let origin = Origin {
-                    node,
-                    spool,
-                    sequence,
-                };
-                let opened = count(&transaction, &self.limits, found, origin, now)?;
-                applied.opened += u64::from(opened);
+                Entry::Excepted(found) => excepted::add(&transaction, found)?,
+                Entry::Nothing => {}
             }
             watermark = Some(last);
             applied.fresh += 1;

@@ -15,7 +15,7 @@ pub(super) const RESOLVED: i64 = 3;
 pub(super) const LAPSED: i64 = 4;
 
 /// Each step leads from the schema of its index to the next.
-pub(super) const STEPS: [&str; 3] = [FIRST, LIFE, NODES];
+pub(super) const STEPS: [&str; 4] = [FIRST, LIFE, NODES, EXCEPTED];
 
 /// The schema that the first build wrote.
 pub(super) const FIRST: &str = "
@@ -125,6 +125,16 @@ UPDATE signal SET node = coalesce((SELECT node FROM spool WHERE spool.id = ancho
 CREATE INDEX signal_node ON signal (node) WHERE state IN (0, 4);
 ALTER TABLE spool ADD COLUMN used INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX spool_node ON spool (node, used);
+";
+
+/// What exceptions held back.
+const EXCEPTED: &str = "
+CREATE TABLE excepted (
+    -- Uid of the exception.
+    exception TEXT PRIMARY KEY,
+    count INTEGER NOT NULL,
+    last INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
 ";
 
 /// Brings the file to the current schema, or refuses one of a later build.

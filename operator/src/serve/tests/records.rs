@@ -10,7 +10,8 @@ use yagura_proto::v1::report_response::Message as Answer;
 use yagura_proto::v1::spool_record::Record;
 use yagura_proto::v1::value::Kind;
 use yagura_proto::v1::{
-    Fold, Gap, GroupPart, Loss, NodeFacts, RecordBatch, ReportRequest, SpoolRecord, Value,
+    Excepted, Fold, Gap, GroupPart, JoinedException, Loss, NodeFacts, RecordBatch, ReportRequest,
+    SpoolRecord, Value,
 };
 use yagura_store::StoreError;
 use yagura_store::signals::{Limits, SignalStore};
@@ -18,6 +19,7 @@ use yagura_store::signals::{Limits, SignalStore};
 use super::super::connection::Bounds;
 use super::api_server::ApiServer;
 use super::{Operator, Reporting, next, until};
+use crate::exception::known::{Judged, Object, Outcome};
 
 fn fold(rule: &str, container: &str, count: u64) -> Record {
     fold_at(2_000_000_000, rule, container, count)
@@ -496,5 +498,95 @@ async fn a_node_that_floods_waits_and_another_does_not() {
     );
     assert_eq!(metrics.throttled_messages.get(["records"]), 1);
     drop((flood, other));
+    operator.stop().await;
+}
+
+fn excepted(rule: &str, exception: &str, count: u64, last: i64) -> Record {
+    Record::Excepted(Excepted {
+        rule_uid: rule.into(),
+        exception_uid: exception.into(),
+        count,
+        last,
+    })
+}
+
+/// A rule that carries exceptions of these uids.
+fn carry(operator: &Operator, exceptions: &[&str]) {
+    operator.apply_rule("r", "true");
+    let mut index = operator.context.index.write();
+    let mut served = index.policy.rule_of_node("n1", "r").unwrap().clone();
+    let mut body = (*served.body).clone();
+    body.joined = exceptions
+        .iter()
+        .map(|uid| JoinedException {
+            uid: (*uid).into(),
+            condition: "true".into(),
+            ..JoinedException::default()
+        })
+        .collect();
+    served.body = std::sync::Arc::new(yagura_proto::content::seal(body));
+    index.policy.apply_rule(served);
+    index.exceptions.judged = exceptions
+        .iter()
+        .map(|uid| ((*uid).to_owned(), judged(uid)))
+        .collect();
+}
+
+fn judged(uid: &str) -> std::sync::Arc<Judged> {
+    let object = Object {
+        exception: Err("not read".into()),
+        uid: uid.into(),
+        name: uid.into(),
+        namespace: None,
+        generation: None,
+        created: 0,
+        told: yagura_crds::ExceptionStatus::default(),
+    };
+    std::sync::Arc::new(Judged {
+        object: std::sync::Arc::new(object),
+        outcome: Outcome::default(),
+    })
+}
+
+#[tokio::test]
+async fn what_exceptions_held_back_is_counted_once_and_of_those_that_the_node_got() {
+    let operator = Operator::start().await;
+    carry(&operator, &["here", "deleted"]);
+    // The next edit of the rule carries one of them no more, and what it held back before is on its way.
+    carry(&operator, &["here"]);
+    let mut agent = operator.report(&operator.token_of("n1")).await.unwrap();
+    let records = vec![
+        record(1, excepted("r", "here", 3, 7)),
+        record(2, excepted("r", "deleted", 5, 7)),
+        record(3, excepted("r", "made-up", 9, i64::MAX)),
+        record(4, excepted("another", "here", 9, 1)),
+        record(5, excepted("r", "here", 0, 1)),
+        record(6, excepted("r", "here", 2, 8)),
+    ];
+    for _ in 0..2 {
+        agent.send_records("spool", records.clone()).await;
+        assert_eq!(agent.acknowledged().await, 6);
+    }
+    let held = operator
+        .context
+        .signals
+        .with(|store| store.excepted())
+        .await
+        .unwrap();
+    let held: Vec<_> = held.iter().map(|one| (&*one.exception, one.count)).collect();
+    assert_eq!(held, [("here", 5)]);
+    let metrics = &operator.context.metrics;
+    assert_eq!(metrics.excepted_matches.get(), 10);
+    assert_eq!(metrics.refused_records.get(["unknown-exception"]), 2);
+    assert_eq!(metrics.refused_records.get(["malformed"]), 1);
+    // Only the one that is told as new is what no agent of ours would say.
+    until("the signal about the node", || {
+        own_signal(&operator, "yagura-refused-reports").is_some()
+    })
+    .await;
+    let told = own_signal(&operator, "yagura-refused-reports").unwrap();
+    assert_eq!(told["spec"]["group"]["cause"], "unknown-exception");
+    assert_eq!(told["status"]["count"], 1);
+    drop(agent);
     operator.stop().await;
 }
