@@ -89,9 +89,10 @@ async fn told(space: &Space, values: &Values, quick: &[&str]) -> Result<()> {
 /// A node that is emptied is not told; one that takes pods again is.
 async fn drained(space: &Space, outpost: Outpost) -> Result<()> {
     let client = &space.client;
-    let stream = outpost.served(&outpost.token().await?).await?;
+    let _stream = outpost.served(&outpost.token().await?).await?;
     outpost.cordon(true).await?;
-    drop(stream);
+    // The operator ends the stream with the pod, and the pod that comes instead never starts.
+    outpost.delete_pod().await?;
     let node = &outpost.node;
     lasts("Drained", || sensors::one_is_not_ready(client, node, "Drained")).await?;
     let told = async || signals::of_node(client, RULE, node).await;
