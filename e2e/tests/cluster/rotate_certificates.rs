@@ -31,7 +31,7 @@ async fn no_stream_is_lost_and_nothing_uncounted() -> Result<()> {
         let values = install::values().await?;
         let before = authority(client).await?;
         // Whatever is left of the authority that signs is too little for these times.
-        let hasty = "operator.extraArgs={--ca-renew-before=731d,--ca-lifetime=3650d,--ca-patience=5m}";
+        let hasty = "operator.extraArgs={--ca-renew-before=731d,--ca-lifetime=3650d,--ca-patience=2m}";
         install::upgrade(&values, &[hasty]).await?;
         let rotated = async {
             within(PATIENCE, "the next authority waits for the agent", || async {
