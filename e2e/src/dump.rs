@@ -103,7 +103,13 @@ async fn signals(client: &Client, namespace: &str) -> Result<String> {
 
 async fn rules(space: &Space) -> Result<String> {
     let mut text = String::new();
-    for kind in ["DetectionRule", "PostureCheck", "PostureFramework"] {
+    for kind in [
+        "DetectionRule",
+        "PostureCheck",
+        "PostureFramework",
+        "Exception",
+        "ClusterException",
+    ] {
         for object in objects::list(&space.client, kind, None, &format!("{LABEL}={}", space.name)).await? {
             writeln!(text, "{kind} {} {}", object["metadata"]["name"], object["status"])?;
         }

@@ -268,6 +268,9 @@ mod tests {
         write("c.yml", "spec: [");
         write("d.txt", "not looked at");
         write("e.yaml", &rule("good", "process.name == \"bash\""));
+        let exception = "apiVersion: yagura.dev/v1alpha1\nkind: ClusterException\nmetadata: {name: mine}\nspec:\n  \
+             {reason: r, rules: [good], condition: \"true\"}\n";
+        write("f.yaml", exception);
         let loaded = load(&[folder.path().to_owned()]).unwrap();
         assert_eq!(loaded.active.rules.len(), 1);
         assert_eq!(loaded.active.rules[0].rule.name, "good");
@@ -275,6 +278,7 @@ mod tests {
         assert!(text.contains("b.yaml:7:14"), "{text}");
         assert!(text.contains("c.yml:2:1: not YAML"), "{text}");
         assert!(text.contains("another rule is called good"), "{text}");
+        assert!(text.contains("ClusterException mine is not read"), "{text}");
         assert_eq!(loaded.mistakes, 3);
     }
 

@@ -21,8 +21,8 @@ use crate::status::{StatusError, write, write_in};
 const TICK: Duration = Duration::from_secs(1);
 /// How often the store is asked what they held back.
 const COUNT: i64 = 5_000_000_000;
-/// A count is written once in this time at most, and the first at once.
-const PACE: i64 = 60_000_000_000;
+/// Nanoseconds before a count is written: the first, the second, all further ones.
+const PACE: [i64; 3] = [0, 10_000_000_000, 60_000_000_000];
 /// Counts that are written before decisions are looked at again.
 const COUNTS: usize = 20;
 
@@ -50,7 +50,31 @@ impl TellError {
 /// What an exception's status says.
 struct Told {
     status: ExceptionStatus,
-    written: Option<Timestamp>,
+    /// When a count was written last, and how often one was.
+    counted: Option<Timestamp>,
+    counts: usize,
+}
+
+impl Told {
+    /// What an operator before this one wrote, if anything.
+    fn before(status: &ExceptionStatus) -> Self {
+        Self {
+            status: status.clone(),
+            counted: None,
+            counts: 0,
+        }
+    }
+
+    /// Whether another count may be written.
+    fn may_count(&self, time: Timestamp) -> bool {
+        let pause = PACE[self.counts.min(PACE.len() - 1)];
+        self.counted.is_none_or(|counted| time.since(counted) >= pause)
+    }
+
+    fn count(&mut self, time: Timestamp) {
+        self.counted = Some(time);
+        self.counts += 1;
+    }
 }
 
 /// Runs until the operator ends.
@@ -113,28 +137,26 @@ impl Teller {
         let mut counts = Vec::new();
         let mut failed = None;
         for (uid, judged) in &judged {
-            let told = self.told.entry(uid.clone()).or_insert_with(|| Told {
-                status: judged.object.told.clone(),
-                written: None,
-            });
+            let told = self
+                .told
+                .entry(uid.clone())
+                .or_insert_with(|| Told::before(&judged.object.told));
             let next = compute(&told.status, judged, self.held.get(uid), time);
             if decides_otherwise(&told.status, &next) {
-                if let Err(error) = tell(&self.context, judged, told, next, time).await {
+                if let Err(error) = tell(&self.context, judged, told, next).await {
                     failed = Some(error);
                 }
-            } else if next != told.status {
-                let first = told.status.matched == 0;
-                if first || told.written.is_none_or(|written| time.since(written) >= PACE) {
-                    counts.push((uid, judged, next));
-                }
+            } else if next != told.status && told.may_count(time) {
+                counts.push((uid, judged, next));
             }
         }
         for (uid, judged, next) in counts.into_iter().take(COUNTS) {
             self.context.writes.spare().await;
-            if let Some(told) = self.told.get_mut(uid)
-                && let Err(error) = tell(&self.context, judged, told, next, time).await
-            {
-                failed = Some(error);
+            if let Some(told) = self.told.get_mut(uid) {
+                told.count(time);
+                if let Err(error) = tell(&self.context, judged, told, next).await {
+                    failed = Some(error);
+                }
             }
         }
         failed.map_or(Ok(()), |error| Err(error.into()))
@@ -190,7 +212,6 @@ async fn tell(
     judged: &Judged,
     told: &mut Told,
     next: ExceptionStatus,
-    time: Timestamp,
 ) -> Result<(), StatusError> {
     let name = &judged.object.name;
     let written = match &judged.object.namespace {
@@ -204,6 +225,27 @@ async fn tell(
         Err(error) => return Err(error),
     }
     told.status = next;
-    told.written = Some(time);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use yagura_crds::ExceptionStatus;
+    use yagura_event::Timestamp;
+
+    use super::Told;
+
+    #[test]
+    fn counts_are_written_further_and_further_apart() {
+        let mut told = Told::before(&ExceptionStatus::default());
+        let mut written = Vec::new();
+        for second in 0..=200 {
+            let time = Timestamp(second * 1_000_000_000);
+            if told.may_count(time) {
+                told.count(time);
+                written.push(second);
+            }
+        }
+        assert_eq!(written, [0, 10, 70, 130, 190]);
+    }
 }
