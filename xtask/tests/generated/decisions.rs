@@ -60,6 +60,10 @@ pub(crate) const DECISIONS: &[Decision] = &[
                 "every_stranger_is_refused_by_cause",
             ),
             proof(
+                "operator/src/serve/tests/strangers.rs",
+                "one_review_lets_both_streams_of_an_agent_in_and_a_pod_that_is_gone_out",
+            ),
+            proof(
                 "e2e/tests/cluster/refuse_strangers.rs",
                 "other_identities_are_refused_and_counted",
             ),
@@ -537,6 +541,10 @@ pub(crate) const DECISIONS: &[Decision] = &[
             proof(
                 "operator/src/detection_rule/tests.rs",
                 "a_status_is_prompt_after_a_change_and_patient_later",
+            ),
+            proof(
+                "operator/src/detection_rule/tests.rs",
+                "a_status_that_an_earlier_operator_wrote_waits_for_the_agents_to_come_back",
             ),
         ],
         open: None,

@@ -97,6 +97,23 @@ async fn a_token_that_cannot_be_reviewed_now_may_come_again() {
 }
 
 #[tokio::test]
+async fn one_review_lets_both_streams_of_an_agent_in_and_a_pod_that_is_gone_out() {
+    let operator = Operator::start().await;
+    let token = operator.token_of("n1");
+    let (subscription, reporting) =
+        tokio::join!(operator.subscribe(&token, hello("n1")), operator.report(&token));
+    assert!(subscription.is_ok() && reporting.is_ok());
+    assert_eq!(operator.api.reviews(), 1);
+    operator.context.index.write().pods.delete("agent-n1");
+    let Err(status) = operator.report(&token).await else {
+        panic!("was let in");
+    };
+    assert_eq!(status.code(), Code::Unauthenticated);
+    assert_eq!(operator.context.metrics.refused_streams.get(["unknown-pod"]), 1);
+    operator.stop().await;
+}
+
+#[tokio::test]
 async fn a_connection_that_proves_nothing_is_closed_and_an_agent_waits_for_its_place() {
     let bounds = Bounds {
         strangers: 2,
