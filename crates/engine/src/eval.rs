@@ -2,6 +2,8 @@
 //!
 //! Every function here is total: there is no input for which evaluation fails.
 
+mod address;
+mod base64;
 mod call;
 mod operator;
 

@@ -105,6 +105,7 @@ fn the_tables_hold() {
                         .replace("X ", &format!("{right} "))
                         .replace("X)", &format!("{right})"))
                         .replace("X.", &format!("{right}."))
+                        .replace("X,", &format!("{right},"))
                         .replace("!X", &format!("!{right}"))
                         .replace("-X", &format!("-{right}")),
                     "[]" => format!("resource.{left}[{right}]"),

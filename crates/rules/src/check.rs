@@ -453,5 +453,5 @@ pub(crate) fn is_reserved(name: &str) -> bool {
         "lists",
         "parameters",
     ];
-    RESERVED.contains(&name)
+    RESERVED.contains(&name) || crate::function::is_namespace(name)
 }

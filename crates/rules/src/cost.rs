@@ -247,6 +247,10 @@ impl Estimate<'_> {
                     elements: 256,
                 },
             ),
+            Function::DecodeBase64 => (first.bytes.saturating_mul(2), first),
+            // An address is short, and looked up in a table of some forty networks.
+            Function::IsPublic => (first.bytes.min(64).saturating_add(64), ONE),
+            Function::BitsAnd | Function::BitsAnyOf | Function::BitsAllOf => (1, ONE),
             Function::Size | Function::ToInt | Function::ToDouble => (8, ONE),
             Function::ToText => (
                 first.bytes,

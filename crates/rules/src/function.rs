@@ -41,6 +41,16 @@ pub enum Function {
     ToDouble,
     /// `string`
     ToText,
+    /// `base64.decode`
+    DecodeBase64,
+    /// `isPublic`
+    IsPublic,
+    /// `bits.and`
+    BitsAnd,
+    /// `bits.anyOf`
+    BitsAnyOf,
+    /// `bits.allOf`
+    BitsAllOf,
 }
 
 impl Function {
@@ -56,6 +66,9 @@ impl Function {
                 | Self::EndsWithIgnoreCase
                 | Self::ContainsIgnoreCase
                 | Self::Intersects
+                | Self::IsPublic
+                | Self::BitsAnyOf
+                | Self::BitsAllOf
         )
     }
 }
@@ -78,6 +91,7 @@ pub(crate) enum Accepts {
     List,
     TextOrList,
     Scalar,
+    Int,
 }
 
 /// What the compiler makes of a call.
@@ -132,6 +146,17 @@ pub(crate) fn find(name: &str) -> Option<&'static FunctionDoc> {
 
 const TEXT: &[Accepts] = &[Accepts::Text];
 const TEXT_TEXT: &[Accepts] = &[Accepts::Text, Accepts::Text];
+const INT_INT: &[Accepts] = &[Accepts::Int, Accepts::Int];
+
+/// Words that functions such as `bits.and` stand behind.
+pub(crate) fn is_namespace(name: &str) -> bool {
+    FUNCTIONS.iter().any(|function| {
+        function
+            .name
+            .split_once('.')
+            .is_some_and(|(space, _)| space == name)
+    })
+}
 
 const fn test(
     name: &'static str,
@@ -391,6 +416,46 @@ const FUNCTIONS: &[FunctionDoc] = &[
         doc: "The value as text.",
         example: "string(process.user.id) == \"0\"",
         meaning: Meaning::Function(Function::ToText, &[Accepts::Scalar], Type::STRING),
+    },
+    FunctionDoc {
+        name: "base64.decode",
+        form: Form::Global,
+        signature: "(string) -> string",
+        doc: "The bytes that the string is the base64 form of, in the standard or the URL alphabet, padded or not; absent when it is none.",
+        example: "process.args.exists(a, base64.decode(a).contains(\"/dev/tcp/\"))",
+        meaning: Meaning::Function(Function::DecodeBase64, TEXT, Type::STRING),
+    },
+    FunctionDoc {
+        name: "isPublic",
+        form: Form::Global,
+        signature: "(string) -> bool",
+        doc: "Whether the string is a unicast IP address that IANA's special-purpose address registries leave globally reachable.",
+        example: "process.args.exists(a, isPublic(a))",
+        meaning: Meaning::Function(Function::IsPublic, TEXT, Type::BOOL),
+    },
+    FunctionDoc {
+        name: "bits.and",
+        form: Form::Global,
+        signature: "(int, int) -> int",
+        doc: "The bits that both numbers have, as 64 bits without a sign.",
+        example: "bits.and(process.executable_mode, mode(\"0777\")) == mode(\"0777\")",
+        meaning: Meaning::Function(Function::BitsAnd, INT_INT, Type::INT),
+    },
+    FunctionDoc {
+        name: "bits.anyOf",
+        form: Form::Global,
+        signature: "(int, int) -> bool",
+        doc: "Whether the first number has at least one of the second one's bits.",
+        example: "bits.anyOf(process.executable_mode, mode(\"6000\"))",
+        meaning: Meaning::Function(Function::BitsAnyOf, INT_INT, Type::BOOL),
+    },
+    FunctionDoc {
+        name: "bits.allOf",
+        form: Form::Global,
+        signature: "(int, int) -> bool",
+        doc: "Whether the first number has all of the second one's bits.",
+        example: "bits.allOf(process.executable_mode, mode(\"4001\"))",
+        meaning: Meaning::Function(Function::BitsAllOf, INT_INT, Type::BOOL),
     },
     FunctionDoc {
         name: "mode",

@@ -40,4 +40,4 @@ pub use source::{
 };
 
 /// Version of the language. It rises with everything that an older compiler would refuse or read otherwise.
-pub const LANGUAGE_VERSION: u32 = 1;
+pub const LANGUAGE_VERSION: u32 = 2;

@@ -8,6 +8,7 @@ use yagura_event::Tree;
 use crate::ast::{Ast, BinaryOp, Binder, BinderId, Node, NodeId};
 use crate::diagnostic::{Code, Part, Sink, Span};
 use crate::expr::MacroKind;
+use crate::function::is_namespace;
 use crate::lexer::{Spanned, Symbol, Token, lex};
 
 /// Parses one expression.
@@ -387,11 +388,25 @@ impl Parser<'_> {
         self.ast.push(Node::Literal(literal), span)
     }
 
+    /// Whether `.name(` comes next.
+    fn calls_member(&self) -> bool {
+        let token = |ahead: usize| self.tokens.get(self.position + ahead).map(|next| &next.token);
+        token(0) == Some(&Token::Symbol(Symbol::Dot))
+            && token(1) == Some(&Token::Ident)
+            && token(2) == Some(&Token::Symbol(Symbol::Open))
+    }
+
     /// A name: a variable, a field, a `let`, or a function that is called.
     fn name(&mut self) -> NodeId {
-        let span = self.span();
-        let name = span.of(self.source).to_owned();
+        let mut span = self.span();
+        let mut name = span.of(self.source).to_owned();
         self.bump();
+        if is_namespace(&name) && self.calls_member() {
+            self.bump();
+            span = span.to(self.span());
+            name = format!("{name}.{}", self.span().of(self.source));
+            self.bump();
+        }
         if self.eat(Symbol::Open) {
             let mut arguments = self.arguments(Symbol::Close);
             let whole = span.to(self.last_span());

@@ -316,7 +316,7 @@ fn what_this_version_lacks_says_so() {
     for text in [
         "ip(process.name)",
         "duration(\"5m\") == process.pid",
-        "bits.and(process.pid, 1) == 1",
+        "bits.xor(process.pid, 1) == 1",
         "process.marks[\"n\"]",
     ] {
         let diagnostics = condition(text);

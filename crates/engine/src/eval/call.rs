@@ -6,7 +6,7 @@ use yagura_event::ValueRef;
 use yagura_event::value::ListRef;
 use yagura_rules::function::Function;
 
-use super::Truth;
+use super::{Truth, address, base64};
 
 /// The result of a function.
 ///
@@ -33,6 +33,7 @@ pub(crate) fn call<'a>(function: Function, arguments: &[ValueRef<'a>]) -> ValueR
     match arguments {
         [value] => unary(function, value).unwrap_or(none),
         [ValueRef::Bytes(left), ValueRef::Bytes(right)] => on_texts(function, left, right).unwrap_or(none),
+        [left, right] if takes_bits(function) => on_bits(function, left, right).unwrap_or(none),
         [ValueRef::List(left), ValueRef::List(right)] if function == Function::Intersects => {
             intersects(left, right).into()
         }
@@ -45,7 +46,35 @@ fn accepts(function: Function, argument: &ValueRef<'_>) -> bool {
     match function {
         Function::Intersects => matches!(argument, ValueRef::List(_)),
         Function::Size | Function::ToInt | Function::ToDouble | Function::ToText => true,
+        function if takes_bits(function) => bits(argument).is_some(),
         _ => matches!(argument, ValueRef::Bytes(_)),
+    }
+}
+
+fn takes_bits(function: Function) -> bool {
+    matches!(
+        function,
+        Function::BitsAnd | Function::BitsAnyOf | Function::BitsAllOf
+    )
+}
+
+/// A whole number as 64 bits.
+fn bits(value: &ValueRef<'_>) -> Option<u64> {
+    match value {
+        ValueRef::Int(value) => Some(value.cast_unsigned()),
+        ValueRef::Uint(value) => Some(*value),
+        _ => None,
+    }
+}
+
+fn on_bits<'a>(function: Function, left: &ValueRef<'_>, right: &ValueRef<'_>) -> Option<ValueRef<'a>> {
+    let wanted = bits(right)?;
+    let common = bits(left)? & wanted;
+    match function {
+        Function::BitsAnd => Some(ValueRef::uint(common)),
+        Function::BitsAnyOf => Some(ValueRef::Bool(common != 0)),
+        Function::BitsAllOf => Some(ValueRef::Bool(common == wanted)),
+        _ => None,
     }
 }
 
@@ -134,6 +163,10 @@ fn on_text<'a>(function: Function, text: &Cow<'a, [u8]>) -> Option<ValueRef<'a>>
     match function {
         Function::LowerAscii => Some(ValueRef::Bytes(Cow::Owned(text.to_ascii_lowercase()))),
         Function::UpperAscii => Some(ValueRef::Bytes(Cow::Owned(text.to_ascii_uppercase()))),
+        Function::DecodeBase64 => Some(ValueRef::Bytes(Cow::Owned(base64::decode(text)?))),
+        Function::IsPublic => Some(ValueRef::Bool(
+            address::parse(text).is_some_and(address::is_public),
+        )),
         Function::Trim => part(text, |text| Some(text.trim_ascii())),
         Function::Base => part(text, |text| text.rsplit(|byte| *byte == b'/').next()),
         Function::Dir => part(text, |text| {

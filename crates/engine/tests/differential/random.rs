@@ -13,6 +13,9 @@ pub(crate) const TEXTS: &[&str] = &[
     "a b",
     "2",
     "-c",
+    "8.8.8.8",
+    "::ffff:10.0.0.1",
+    "L2Jpbi9zaA==",
 ];
 
 /// Members of resources.
@@ -48,6 +51,7 @@ fn texts(leaves: &Leaves) -> BoxedStrategy<String> {
             inner.clone().prop_map(|text| format!("{text}.base()")),
             inner.clone().prop_map(|text| format!("{text}.dir()")),
             inner.clone().prop_map(|text| format!("{text}.trim()")),
+            inner.clone().prop_map(|text| format!("base64.decode({text})")),
             inner.clone().prop_map(|text| format!("{text}.lowerAscii()")),
             inner.clone().prop_map(|text| format!("{text}.upperAscii()")),
             (inner.clone(), small()).prop_map(|(text, at)| format!("{text}.split(\"/\")[{at}]")),
@@ -65,7 +69,8 @@ fn numbers(leaves: &Leaves) -> BoxedStrategy<String> {
         prop_oneof![
             3 => (inner.clone(), operator, inner.clone())
                 .prop_map(|(left, operator, right)| format!("({left} {operator} {right})")),
-            1 => inner.prop_map(|number| format!("(-{number})")),
+            1 => inner.clone().prop_map(|number| format!("(-{number})")),
+            1 => (inner.clone(), inner).prop_map(|(left, right)| format!("bits.and({left}, {right})")),
             1 => text.clone().prop_map(|text| format!("size({text})")),
             1 => list.clone().prop_map(|list| format!("size({list})")),
             1 => text.clone().prop_map(|text| format!("int({text})")),
@@ -111,6 +116,9 @@ fn conditions(leaves: &Leaves) -> BoxedStrategy<String> {
     let base = prop_oneof![
         2 => leaves.truth.clone(),
         4 => (text.clone(), order(), text.clone()).prop_map(|(left, operator, right)| format!("{left} {operator} {right}")),
+        2 => (number.clone(), prop::sample::select(vec!["anyOf", "allOf"]), number.clone())
+            .prop_map(|(left, test, right)| format!("bits.{test}({left}, {right})")),
+        2 => text.clone().prop_map(|text| format!("isPublic({text})")),
         4 => (number.clone(), order(), number).prop_map(|(left, operator, right)| format!("{left} {operator} {right}")),
         3 => (text.clone(), method, prop_oneof![3 => literal(), 1 => text.clone()])
             .prop_map(|(text, method, other)| format!("{text}.{method}({other})")),

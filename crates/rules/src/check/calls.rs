@@ -103,6 +103,7 @@ impl Checker<'_> {
         let (fits, wanted) = match (accepts, ty) {
             (_, Type::One(Scalar::Dynamic)) => return true,
             (Accepts::Text, ty) => (ty == Type::STRING, "a string"),
+            (Accepts::Int, ty) => (ty == Type::INT, "an int"),
             (Accepts::List, ty) => (matches!(ty, Type::List(_)), "a list"),
             (Accepts::TextOrList, ty) => {
                 let fits = matches!(ty, Type::List(_) | Type::One(Scalar::String | Scalar::StringMap));
@@ -122,6 +123,9 @@ impl Checker<'_> {
         let (part, span) = self.place(value);
         let span = if part == walk.part { span } else { Span::default() };
         let help = match (accepts, ty) {
+            (Accepts::Text, Type::List(Scalar::String)) if doc.form == Form::Global => {
+                format!("ask for its elements: list.exists(x, {}(x))", doc.name)
+            }
             (Accepts::Text, Type::List(Scalar::String)) => {
                 format!("ask for its elements: list.exists(x, x.{}(…))", doc.name)
             }
