@@ -13,6 +13,7 @@ use std::sync::LazyLock;
 
 use crate::{Event, EventKind, ValueRef};
 
+mod arguments;
 mod build;
 pub mod capability;
 mod context;

@@ -9,8 +9,10 @@ use crate::limits;
 
 /// Longest string that a field usually has: a path.
 const STRING: u64 = 4_096;
-/// The one field that is derived, by copying all arguments.
+/// The field that is derived by copying all arguments.
 const COMMAND_LINE: &str = "process.command_line";
+/// The field that is derived by reading all arguments.
+const FLAGS: &str = "process.args_flags";
 /// Longest that all arguments of a process are together.
 const ARGUMENTS: u64 = 32 * 1024;
 
@@ -180,7 +182,7 @@ impl Estimate<'_> {
     /// The steps of an expression beyond those of its children.
     fn own_steps(&self, program: &Program, expr: &Expr) -> u64 {
         match expr {
-            Expr::Field(id) if self.registry.field(*id).path == COMMAND_LINE => ARGUMENTS,
+            Expr::Field(id) if matches!(self.registry.field(*id).path, COMMAND_LINE | FLAGS) => ARGUMENTS,
             Expr::Select(..) | Expr::Index(..) => 8,
             Expr::Equal(left, right) | Expr::Order(_, left, right) => {
                 let (left, right) = (self.size(*left), self.size(*right));

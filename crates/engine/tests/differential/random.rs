@@ -157,7 +157,7 @@ pub(crate) fn on_events() -> BoxedStrategy<String> {
     conditions(&Leaves {
         text: pick(&["process.name", "process.executable", "process.tty", "process.parent.name", "container.name"]),
         number: pick(&["process.pid", "process.exit_code", "process.args_count"]),
-        list: pick(&["process.args", "process.parent.args", "[\"sh\", process.name, process.tty]"]),
+        list: pick(&["process.args", "process.args_flags", "process.parent.args", "[\"sh\", process.name, process.tty]"]),
         truth: prop_oneof![
             2 => pick(&["process.args_truncated", "process.in_container", "event.kind == \"process.exec\"", "true"]),
             2 => ancestors,

@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::capability;
 use super::convert::{Mismatch, flag, known, text, texts, whole};
 use super::object::{ancestors, parent, set_ancestors};
 use super::{Field, ObjectKind, Scalar, Type};
+use super::{arguments, capability};
 use crate::process::{DescriptorKind, Executable, Process, User};
 use crate::value::{Items, ListRef};
 use crate::{Event, Known, Tree, ValueRef};
@@ -160,6 +160,13 @@ pub(super) const FIELDS: &[Field] = &[
         "Whether the arguments were cut.",
         |event| event.process.args_truncated.into(),
         |event, tree| flag(tree).map(|cut| process(event).args_truncated = cut),
+    ),
+    Field::derived(
+        "process.args_flags",
+        Type::STRINGS,
+        "[\"l\", \"a\", \"color\"]",
+        "Names of the flags among the arguments, without dashes and values: those of -la --color=auto are l, a and color. None after --.",
+        arguments::flags,
     ),
     Field::derived(
         "process.command_line",
