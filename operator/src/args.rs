@@ -58,6 +58,11 @@ pub struct Args {
     #[arg(long, env = "YAGURA_HISTORY_LISTEN", default_value = "127.0.0.1:8081")]
     pub history_listen: SocketAddr,
 
+    /// Loopback address on which the operator's use of the processor is shown, such as 127.0.0.1:6060; `kubectl port-forward`
+    /// reaches it. Without it there is none.
+    #[arg(long, env = "YAGURA_PROFILE_LISTEN")]
+    pub profile_listen: Option<SocketAddr>,
+
     /// How long archived and resolved signals stay in the cluster, as 30d, 12h, 5m or 10s.
     #[arg(long, env = "YAGURA_RETENTION", default_value_t = Length(30 * DAY))]
     pub retention: Length,

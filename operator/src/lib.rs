@@ -40,6 +40,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 use yagura_store::signals::{Limits, SignalStore};
 use yagura_telemetry::admin::{Admin, AdminError};
+use yagura_telemetry::profile::{Profile, ProfileError};
 use yagura_telemetry::{Readiness, Registry};
 
 use args::{Args, StoreLocation};
@@ -83,6 +84,9 @@ pub enum RunError {
     /// The history cannot be shown.
     #[error(transparent)]
     History(#[from] signals::HistoryError),
+    /// Profiles cannot be offered.
+    #[error(transparent)]
+    Profile(#[from] ProfileError),
     /// Notifications cannot begin.
     #[error("cannot tell where notifications begin")]
     Notify(#[from] signals::LedgerError),
@@ -119,6 +123,10 @@ pub async fn run(args: Args) -> Result<(), RunError> {
     tasks.spawn("termination", terminated(stop.clone())?);
     let admin = Admin::bind(args.admin_listen, Arc::new(registry), readiness.clone()).await?;
     tasks.spawn("admin", admin.serve(stop.clone().cancelled_owned()));
+    if let Some(address) = args.profile_listen {
+        let profile = Profile::bind(address).await?;
+        tasks.spawn("profile", profile.serve(stop.clone().cancelled_owned()));
+    }
 
     let client = client().await?;
 

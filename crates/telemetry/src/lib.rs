@@ -9,6 +9,7 @@ pub mod admin;
 pub mod chain;
 pub mod logging;
 pub mod metrics;
+pub mod profile;
 pub mod ready;
 
 pub use chain::chain;
