@@ -39,5 +39,6 @@ pub use source::{
     CheckSource, ExceptionSource, LetSource, RuleSource, RuleTest, SignalSource, Target, WhereSource,
 };
 
-/// Version of the language. It rises with everything that an older compiler would refuse or read otherwise.
-pub const LANGUAGE_VERSION: u32 = 2;
+/// Version of the language. It rises with the first release that has something that the compiler of the release before would refuse
+/// or read otherwise.
+pub const LANGUAGE_VERSION: u32 = 1;
