@@ -117,7 +117,10 @@ impl Rules {
         let before = self.entries.remove(&uid);
         let mut next = match before {
             Some(mut entry) if entry.generation == generation => {
-                entry.takes_name = takes_name;
+                if entry.takes_name != takes_name {
+                    entry.takes_name = takes_name;
+                    entry.pace.changed = Some(now());
+                }
                 // Only its status or labels changed, by this operator most often.
                 self.entries.insert(uid.clone(), entry);
                 return self.join.relabel(&uid, guard.labels());
@@ -156,7 +159,8 @@ impl Rules {
                 }
             }
         }
-        next.pace = Pace::of(&next.status, generation, now());
+        let verdict = next.verdict.as_deref();
+        next.pace = Pace::of(&next.status, generation, verdict, takes_name, now());
         match &next.runnable {
             Some(runnable) => {
                 self.join.apply_rule(&uid, known(runnable));

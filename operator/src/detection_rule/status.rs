@@ -1,6 +1,5 @@
 //! What became of a rule: computed purely, written at a measured pace.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use yagura_crds::DetectionRuleStatus;
 use yagura_crds::convert::time;
 use yagura_crds::detection_rule::{RuleNodes, RuleSignals};
@@ -20,6 +19,9 @@ const PACE: i64 = 60_000_000_000;
 const LOOK: i64 = 5_000_000_000;
 /// Most nodes that a message names.
 const SHOWN_NODES: usize = 5;
+
+/// The condition that depends on nodes.
+const PROGRAMMED: &str = "Programmed";
 
 /// What the steps before found out.
 #[derive(Debug)]
@@ -48,11 +50,7 @@ pub(super) fn compute(
     } else {
         nodes.active
     };
-    let accepted = accepted(outcome.verdict);
-    let programmed = programmed(outcome);
-    let findings = [accepted, programmed]
-        .into_iter()
-        .chain(outcome.takes_name.map(name_taken));
+    let findings = decided(outcome.verdict, outcome.takes_name).chain([programmed(outcome)]);
     DetectionRuleStatus {
         conditions: findings
             .map(|finding| finding.over(&old.conditions, generation, &time(now)))
@@ -68,6 +66,11 @@ pub(super) fn compute(
             last: outcome.signals.last.map(time),
         }),
     }
+}
+
+/// What depends on the rule alone, and on no node.
+fn decided(verdict: Result<&[String], &Invalid>, takes_name: Option<Pack>) -> impl Iterator<Item = Finding> {
+    [accepted(verdict)].into_iter().chain(takes_name.map(name_taken))
 }
 
 fn accepted(verdict: Result<&[String], &Invalid>) -> Finding {
@@ -121,7 +124,7 @@ fn programmed(outcome: &Outcome<'_>) -> Finding {
         (Answer::True, "Running", "every selected node runs it".to_owned())
     };
     Finding {
-        kind: "Programmed",
+        kind: PROGRAMMED,
         answer,
         reason,
         message,
@@ -165,22 +168,32 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    /// The pace of a rule that is seen in this generation, with this status.
+    /// The pace of a rule that is seen in this generation, with the status that it had.
     ///
-    /// A status that tells of the generation was written by the operator before this one. It waits: until the agents are back it would
-    /// only say so, for every rule at once and again with each agent.
-    pub(super) fn of(status: &DetectionRuleStatus, generation: Option<i64>, now: Timestamp) -> Self {
-        let told = |condition: &Condition| condition.observed_generation == generation;
-        if !status.conditions.is_empty() && status.conditions.iter().all(told) {
-            Self {
-                written: Some(now),
-                ..Self::default()
-            }
+    /// A status that decides as this operator does was written by the one before it. It waits: until the agents are back it would only
+    /// say so, for every rule at once and again with each agent.
+    pub(super) fn of(
+        old: &DetectionRuleStatus,
+        generation: Option<i64>,
+        verdict: Result<&[String], &Invalid>,
+        takes_name: Option<Pack>,
+        now: Timestamp,
+    ) -> Self {
+        let told = old
+            .conditions
+            .iter()
+            .filter(|condition| condition.type_ != PROGRAMMED);
+        let decided = decided(verdict, takes_name);
+        let decided = decided.map(|finding| finding.over(&old.conditions, generation, &time(now)));
+        let (changed, written) = if told.cloned().eq(decided) {
+            (None, Some(now))
         } else {
-            Self {
-                changed: Some(now),
-                ..Self::default()
-            }
+            (Some(now), None)
+        };
+        Self {
+            changed,
+            looked: None,
+            written,
         }
     }
 

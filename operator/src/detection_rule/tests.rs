@@ -311,11 +311,16 @@ fn a_status_that_an_earlier_operator_wrote_waits_for_the_agents_to_come_back() {
         10,
     );
     let generation = told.conditions[0].observed_generation;
-    let pace = Pace::of(&told, generation, at(100));
-    assert!(!pace.is_due(at(101)) && !pace.is_due(at(159)) && pace.is_due(at(160)));
+    let pace = |told, generation, verdict, taken| Pace::of(told, generation, verdict, taken, at(100));
+    let waits = pace(&told, generation, Ok(&[]), None);
+    assert!(!waits.is_due(at(101)) && !waits.is_due(at(159)) && waits.is_due(at(160)));
+    let refused = Invalid::Tests("1 of 1 tests fail".to_owned());
     for prompt in [
-        Pace::of(&told, generation.map(|n| n + 1), at(100)),
-        Pace::of(&DetectionRuleStatus::default(), generation, at(100)),
+        pace(&told, generation.map(|n| n + 1), Ok(&[]), None),
+        pace(&DetectionRuleStatus::default(), generation, Ok(&[]), None),
+        pace(&told, generation, Err(&refused), None),
+        pace(&told, generation, Ok(&["a warning".to_owned()]), None),
+        pace(&told, generation, Ok(&[]), Some(Pack::Workload)),
     ] {
         assert!(prompt.is_due(at(100)) && prompt.is_due(at(129)));
     }
