@@ -105,10 +105,15 @@ async fn sweep(client: &Client, node: &str) -> Result<()> {
             failed.push(format!("{error:#}"));
         }
     }
-    if crate::objects::get(client, "NodeSensor", None, node)
-        .await
-        .is_ok()
+    let there = async || {
+        crate::objects::get(client, "NodeSensor", None, node)
+            .await
+            .is_ok()
+    };
+    if there().await
         && let Err(error) = crate::objects::delete(client, "NodeSensor", None, node).await
+        // It belongs to the node, so the cluster removes it as well.
+        && there().await
     {
         failed.push(format!("{error:#}"));
     }
