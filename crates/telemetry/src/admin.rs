@@ -99,7 +99,7 @@ async fn metrics(State(endpoints): State<Endpoints>) -> Response {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::sync::Arc;
 
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -108,7 +108,8 @@ mod tests {
     use super::Admin;
     use crate::{Counter, Metric, Readiness, Registry};
 
-    async fn get(address: std::net::SocketAddr, path: &str) -> String {
+    /// The whole answer to a request.
+    pub(crate) async fn get(address: std::net::SocketAddr, path: &str) -> String {
         let mut stream = TcpStream::connect(address).await.unwrap();
         let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).await.unwrap();

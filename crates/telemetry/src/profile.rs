@@ -140,14 +140,11 @@ fn folded(sampling: &ProfilerGuard<'_>) -> Result<String, pprof::Error> {
 #[cfg(test)]
 mod tests {
     use std::hint::black_box;
-    use std::net::SocketAddr;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, Ordering};
 
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::net::TcpStream;
-
     use super::{Profile, ProfileError};
+    use crate::admin::tests::get;
 
     #[inline(never)]
     fn burns_processor_time(stop: &AtomicBool) {
@@ -157,15 +154,6 @@ mod tests {
                 sum = black_box(sum.wrapping_add(n));
             }
         }
-    }
-
-    async fn get(address: SocketAddr, path: &str) -> String {
-        let mut stream = TcpStream::connect(address).await.unwrap();
-        let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
-        stream.write_all(request.as_bytes()).await.unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await.unwrap();
-        answer
     }
 
     #[tokio::test]
