@@ -18,12 +18,23 @@ pub const IMAGE: &str = "docker.io/library/busybox:1";
 /// A client for the cluster that `KUBECONFIG` names. Nothing else is tried: these tests delete things, and must not
 /// find a cluster by accident.
 pub async fn client() -> Result<Client> {
+    Client::try_from(config().await?).context("cannot make a client")
+}
+
+/// The host of its API server.
+pub(crate) async fn server() -> Result<String> {
+    let url = config().await?.cluster_url;
+    url.host()
+        .map(ToOwned::to_owned)
+        .with_context(|| format!("{url} has no host"))
+}
+
+async fn config() -> Result<Config> {
     let path = kubeconfig()?;
     let file = Kubeconfig::read_from(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    let config = Config::from_custom_kubeconfig(file, &KubeConfigOptions::default())
+    Config::from_custom_kubeconfig(file, &KubeConfigOptions::default())
         .await
-        .with_context(|| format!("{} cannot be used", path.display()))?;
-    Client::try_from(config).context("cannot make a client")
+        .with_context(|| format!("{} cannot be used", path.display()))
 }
 
 /// The path in `KUBECONFIG`.

@@ -81,7 +81,8 @@ pub async fn kill(client: &Client, component: Component) -> Result<()> {
     .await
 }
 
-fn restarts(pod: &Pod) -> i32 {
+/// How often its containers were started again.
+pub fn restarts(pod: &Pod) -> i32 {
     let statuses = pod
         .status
         .iter()

@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 
 pub mod admission;
+pub mod api_server;
 pub mod cluster;
 pub mod components;
 pub mod ctl;

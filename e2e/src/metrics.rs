@@ -1,10 +1,11 @@
-//! Prometheus metrics of the operator and the agents, read through a port-forward.
+//! Prometheus metrics of the operator and the agents, read through a port-forward or from the node.
 
 use anyhow::{Context as _, Result, ensure};
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::Api;
 use kube::{Client, ResourceExt as _};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 use crate::cluster::INSTALLATION;
 
@@ -24,9 +25,27 @@ pub async fn scrape(client: &Client, pod: &Pod) -> Result<Scrape> {
         .portforward(&name, &[PORT])
         .await
         .with_context(|| format!("cannot forward port {PORT} of {name}"))?;
-    let mut stream = forward
+    let stream = forward
         .take_stream(PORT)
         .context("the stream of a port is taken once")?;
+    ask(stream, &name).await
+}
+
+/// Scrapes the operator from its node, which takes no API server.
+pub async fn scrape_from_node(operator: &Pod) -> Result<Scrape> {
+    let name = operator.name_any();
+    let address = operator
+        .status
+        .as_ref()
+        .and_then(|status| status.pod_ip.as_deref())
+        .with_context(|| format!("{name} has no address"))?;
+    let stream = TcpStream::connect((address, PORT))
+        .await
+        .with_context(|| format!("cannot connect to port {PORT} of {name}"))?;
+    ask(stream, &name).await
+}
+
+async fn ask(mut stream: impl AsyncRead + AsyncWrite + Unpin, name: &str) -> Result<Scrape> {
     // HTTP/1.0: the answer ends with the connection, so that no client is needed to read it.
     stream
         .write_all(b"GET /metrics HTTP/1.0\r\nHost: localhost\r\n\r\n")

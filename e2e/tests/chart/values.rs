@@ -54,6 +54,38 @@ fn values_that_do_not_exist_are_refused() {
 }
 
 #[test]
+fn evictions_are_refused_only_when_asked_for() {
+    let budget = |objects: &[Value]| {
+        let found = objects
+            .iter()
+            .find(|object| object["kind"] == "PodDisruptionBudget");
+        found.cloned()
+    };
+    assert_eq!(budget(&render(&[])), None);
+
+    let objects = render(&["operator.podDisruptionBudget.enabled=true"]);
+    let budget = budget(&objects).unwrap();
+    assert_eq!(budget["spec"]["maxUnavailable"], 0);
+    let operator = find(&objects, "Deployment", "yagura-operator");
+    assert_eq!(budget["spec"]["selector"], operator["spec"]["selector"]);
+}
+
+#[test]
+fn constraints_of_topology_reach_the_operator() {
+    let plain = render(&[]);
+    assert!(pod(find(&plain, "Deployment", "yagura-operator"))["topologySpreadConstraints"].is_null());
+
+    let set = "operator.topologySpreadConstraints[0]";
+    let zone = format!("{set}.topologyKey=topology.kubernetes.io/zone");
+    let objects = render(&[&zone, &format!("{set}.maxSkew=1")]);
+    let constraints = &pod(find(&objects, "Deployment", "yagura-operator"))["topologySpreadConstraints"];
+    assert_eq!(
+        *constraints,
+        json!([{"topologyKey": "topology.kubernetes.io/zone", "maxSkew": 1}])
+    );
+}
+
+#[test]
 fn the_notes_tell_what_the_namespace_needs() {
     let output = run(&["install", "--dry-run=client"]);
     let text = String::from_utf8_lossy(&output.stdout);

@@ -23,6 +23,7 @@ mod sum_up_what_failed_before;
 mod survive_hostile_acts;
 mod survive_hostile_agent;
 mod survive_kills;
+mod survive_outage;
 mod survive_store;
 mod tell_of_signals;
 mod tell_silence;

@@ -8,10 +8,15 @@ use yagura_e2e::components::{self, Component};
 use yagura_e2e::install::{self, Values};
 use yagura_e2e::outpost::{Outpost, with_outpost};
 use yagura_e2e::signals::Signal;
-use yagura_e2e::{Space, eventually, host, objects, sensors, signals, with_namespace, workload};
+use yagura_e2e::{
+    Space, api_server, eventually, host, metrics, objects, sensors, signals, with_namespace, workload,
+};
 
 /// The rule that says so.
 const RULE: &str = "yagura-node-silent";
+
+/// Signals that the operator has opened.
+const OPENED: &str = "yagura_operator_opened_signals_total";
 
 /// Seconds until a sensor is not ready, and from then on until a signal: short, so that the test is.
 const NOT_READY: u64 = 3;
@@ -42,17 +47,12 @@ async fn told(space: &Space, values: &Values, quick: &[&str]) -> Result<()> {
     forget(space).await?;
 
     // A process that was stopped looks alive to everybody but the operator.
-    let agent = components::ready(&space.client, Component::Agent).await?;
-    let id = workload::container_id(&agent)?;
-    host::signal_container(&id, "-STOP").await?;
-    let told = async {
+    let signal = while_the_agent_is_stopped(space, async {
         let signal = signals::only_in(space, INSTALLATION, RULE).await?;
         sensors::not_ready(&space.client, "Silent").await?;
-        Ok::<_, anyhow::Error>(signal)
-    }
-    .await;
-    host::signal_container(&id, "-CONT").await?;
-    let signal = told?;
+        Ok(signal)
+    })
+    .await?;
     ensure!(signal["status"]["severity"] == "high", "{:?}", signal["status"]);
     signal.resource("Node")?;
     sensors::settled(&space.client).await?;
@@ -66,6 +66,10 @@ async fn told(space: &Space, values: &Values, quick: &[&str]) -> Result<()> {
         Ok(())
     })
     .await?;
+    forget(space).await?;
+
+    while_the_agent_is_stopped(space, Box::pin(told_after_an_outage(space))).await?;
+    settled(space).await?;
     forget(space).await?;
 
     // A new revision whose pod never starts: while it is young, the update explains the silence.
@@ -84,6 +88,37 @@ async fn told(space: &Space, values: &Values, quick: &[&str]) -> Result<()> {
     let found = signals::of(&space.client, INSTALLATION, RULE).await?;
     ensure!(found.is_empty(), "told although it was explained: {found:?}");
     with_outpost(space, |outpost| drained(space, outpost)).await
+}
+
+/// Stops the process of the agent for as long as `meanwhile` takes.
+async fn while_the_agent_is_stopped<T>(
+    space: &Space,
+    meanwhile: impl Future<Output = Result<T>>,
+) -> Result<T> {
+    let agent = components::ready(&space.client, Component::Agent).await?;
+    let id = workload::container_id(&agent)?;
+    host::signal_container(&id, "-STOP").await?;
+    let outcome = meanwhile.await;
+    host::signal_container(&id, "-CONT").await?;
+    outcome
+}
+
+/// While the API server is away nobody can say whether a silence is meant. It is told when the server is back.
+async fn told_after_an_outage(space: &Space) -> Result<()> {
+    let operator = components::ready(&space.client, Component::Operator).await?;
+    let opened = async || {
+        let scrape = metrics::scrape_from_node(&operator).await?;
+        Ok::<_, anyhow::Error>(scrape.sum(OPENED, &[]))
+    };
+    api_server::stopped(async {
+        let before = opened().await?;
+        lasts("the API server is away", || async { Ok(()) }).await?;
+        let more = opened().await? - before;
+        ensure!(more < 1.0, "{more} signals were opened without an API server");
+        Ok(())
+    })
+    .await?;
+    signals::only_in(space, INSTALLATION, RULE).await.map(drop)
 }
 
 /// A node that is emptied is not told; one that takes pods again is.
