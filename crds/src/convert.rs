@@ -3,12 +3,12 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement, Time};
 use yagura_event::{Timestamp, Tree};
 use yagura_rules::source::{
-    CheckSource, CheckTest, ExceptionSource, Expected, LetSource, Requirement, RuleSource, RuleTest,
-    Selector, SelectorOp, SignalSource, Target, WhereSource,
+    CheckSource, CheckTest, DetectSource, ExceptionSource, Expected, LetSource, Requirement, RuleSource,
+    RuleTest, Selector, SelectorOp, SignalSource, Target, ThresholdSource, WhereSource, WindowSource,
 };
 
 use crate::posture_check::{CheckResult, Mode};
-use crate::{DetectionRule, PostureCheck, detection_rule};
+use crate::{DetectionRule, Duration, PostureCheck, detection_rule};
 
 /// A part of an object that the API server's schema would not have let through.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -20,6 +20,14 @@ pub enum ConvertError {
         field: String,
         /// What stands there.
         operator: String,
+    },
+    /// A length of time.
+    #[error("{field}: {text:?} is no length of time; write hours, minutes and seconds, such as 1h30m")]
+    NoDuration {
+        /// Path of the member.
+        field: &'static str,
+        /// What stands there.
+        text: String,
     },
     /// An automated check without a condition.
     #[error("spec.pass: missing; an automated check needs it")]
@@ -62,6 +70,7 @@ pub fn rule_source(rule: &DetectionRule) -> Result<RuleSource, ConvertError> {
             })
             .collect(),
         joined: Vec::new(),
+        detect: spec.detect.as_ref().map(detect_source).transpose()?,
         signal: SignalSource {
             title: spec.signal.title.clone().unwrap_or_default(),
             group_by: spec.signal.group_by.clone(),
@@ -88,6 +97,34 @@ pub fn rule_without_overrides(rule: &DetectionRule) -> Result<Option<RuleSource>
     let mut written = rule.clone();
     written.spec.overrides = None;
     rule_source(&written).map(Some)
+}
+
+fn detect_source(detect: &detection_rule::Detect) -> Result<DetectSource, ConvertError> {
+    let threshold = &detect.threshold;
+    let gap = || match &threshold.gap {
+        Some(gap) => nanoseconds("spec.detect.threshold.gap", gap),
+        None => Ok(0),
+    };
+    Ok(DetectSource::Threshold(ThresholdSource {
+        count: u64::from(threshold.count),
+        within: nanoseconds("spec.detect.threshold.within", &threshold.within)?,
+        group_by: threshold.group_by.clone(),
+        distinct: threshold.distinct.clone(),
+        window: match threshold.window {
+            detection_rule::Window::Sliding => WindowSource::Sliding,
+            detection_rule::Window::Fixed => WindowSource::Fixed,
+            detection_rule::Window::Session => WindowSource::Session { gap: gap()? },
+        },
+    }))
+}
+
+fn nanoseconds(field: &'static str, duration: &Duration) -> Result<i64, ConvertError> {
+    let seconds = duration.seconds().and_then(|seconds| i64::try_from(seconds).ok());
+    let nanoseconds = seconds.and_then(|seconds| seconds.checked_mul(1_000_000_000));
+    nanoseconds.ok_or_else(|| ConvertError::NoDuration {
+        field,
+        text: duration.0.clone(),
+    })
 }
 
 fn where_source(scope: &detection_rule::Where, path: &str) -> Result<WhereSource, ConvertError> {

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 use tokio::task::{JoinError, spawn_blocking};
+use yagura_engine::Changed;
 use yagura_store::spool::{
     Appended, Batch, NewRecord, Position, Resume, Spool, SpoolConfig, SpoolError, Usage,
 };
@@ -54,7 +55,7 @@ impl Journal {
                     "the spool is damaged: its records are lost, the file is kept for inspection"
                 );
                 let mut fresh = Spool::open(config)?;
-                fresh.append_with_losses(&[], &BTreeMap::from([(DAMAGED.to_owned(), 0)]))?;
+                fresh.append_with(&[], &BTreeMap::from([(DAMAGED.to_owned(), 0)]), &[])?;
                 fresh
             }
             other => other?,
@@ -66,16 +67,27 @@ impl Journal {
         })
     }
 
-    /// Writes records and losses in one commit.
+    /// Writes records, losses and what was counted on the way to them in one commit.
     pub fn append(
         &self,
         records: &[NewRecord],
         losses: &BTreeMap<String, u64>,
+        groups: &[Changed],
     ) -> Result<Appended, SpoolError> {
         let mut spool = self.lock();
-        let appended = spool.append_with_losses(records, losses)?;
+        let appended = spool.append_with(records, losses, groups)?;
         self.usage.send_replace(spool.usage());
         Ok(appended)
+    }
+
+    /// What rules had counted when the last process ended.
+    pub fn kept_groups(&self) -> Result<Vec<Changed>, SpoolError> {
+        self.lock().kept_groups()
+    }
+
+    /// Forgets what was counted for rules that are gone.
+    pub fn keep_states(&self, states: &[&str]) -> Result<(), SpoolError> {
+        self.lock().keep_states(states)
     }
 
     /// Reads on from `after`.
@@ -176,7 +188,7 @@ mod tests {
             matches: 1,
             rank: 1,
         };
-        journal.append(&[record], &BTreeMap::new()).unwrap();
+        journal.append(&[record], &BTreeMap::new(), &[]).unwrap();
         usage.changed().await.unwrap();
         assert_eq!(usage.borrow_and_update().records, 1);
         let batch = journal.read(Position::default(), 1 << 20).await.unwrap();

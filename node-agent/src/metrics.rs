@@ -14,7 +14,7 @@ const EVENTS: Metric<1> = Metric {
 };
 const MATCHES: Metric = Metric {
     name: "yagura_agent_matches_total",
-    help: "Matches of a rule with an event. Once folds are flushed, the sum of spooled, suppressed and shed.",
+    help: "Matches of a rule with an event. Once folds are flushed, the sum of spooled, suppressed, shed and left out, and of those that windows took and did not tell.",
     labels: [],
 };
 const SPOOLED: Metric = Metric {
@@ -35,6 +35,31 @@ const SHED: Metric<1> = Metric {
 const EVICTED: Metric = Metric {
     name: "yagura_agent_spool_evicted_matches_total",
     help: "Matches that had been spooled and gave way to more important ones when the spool was full.",
+    labels: [],
+};
+const WINDOW_GROUPS: Metric = Metric {
+    name: "yagura_agent_window_groups",
+    help: "Groups of matches that rules with a threshold count on this node.",
+    labels: [],
+};
+const WINDOW_TAKEN: Metric = Metric {
+    name: "yagura_agent_window_matches_total",
+    help: "Matches that were counted in the windows of rules with a threshold on this node.",
+    labels: [],
+};
+const WINDOW_TOLD: Metric = Metric {
+    name: "yagura_agent_window_told_matches_total",
+    help: "Matches of those whose window came to hold: they went on to be spooled. The others wait, or their windows ended.",
+    labels: [],
+};
+const WINDOW_LEFT_OUT: Metric = Metric {
+    name: "yagura_agent_window_left_out_matches_total",
+    help: "Matches that came later than the windows of their rule wait for, or lack the value that the rule tells apart.",
+    labels: [],
+};
+const WINDOW_EVICTED: Metric = Metric {
+    name: "yagura_agent_window_evicted_groups_total",
+    help: "Groups that were forgotten before their windows ended, because their rule had more of them than are kept.",
     labels: [],
 };
 const SPOOL_RECORDS: Metric = Metric {
@@ -119,6 +144,16 @@ pub struct Metrics {
     pub shed: CounterFamily,
     /// Matches that gave way in the spool.
     pub evicted: Counter,
+    /// Groups that are counted in windows.
+    pub window_groups: Gauge,
+    /// Matches that windows took.
+    pub window_taken: Counter,
+    /// Matches of those whose window held.
+    pub window_told: Counter,
+    /// Matches that windows did not take.
+    pub window_left_out: Counter,
+    /// Groups that made room for others.
+    pub window_evicted: Counter,
     /// Records that wait.
     pub spool_records: Gauge,
     /// Their bytes.
@@ -157,6 +192,11 @@ impl Metrics {
             suppressed: registry.counters(&SUPPRESSED),
             shed: registry.counters(&SHED),
             evicted: registry.counter(&EVICTED),
+            window_groups: registry.gauge(&WINDOW_GROUPS),
+            window_taken: registry.counter(&WINDOW_TAKEN),
+            window_told: registry.counter(&WINDOW_TOLD),
+            window_left_out: registry.counter(&WINDOW_LEFT_OUT),
+            window_evicted: registry.counter(&WINDOW_EVICTED),
             spool_records: registry.gauge(&SPOOL_RECORDS),
             spool_bytes: registry.gauge(&SPOOL_BYTES),
             spool_failed: registry.gauge(&SPOOL_FAILED),

@@ -4,6 +4,7 @@
 //! the spool cannot take waits in bounded memory and is tried again; beyond the bound it is shed
 //! and counted, and the count is told as a loss when the spool works again.
 
+mod counting;
 mod held;
 mod losses;
 mod writer;
@@ -17,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use prost::Message as _;
 use yagura_engine::Match;
-use yagura_engine::fold::Folder;
+use yagura_engine::fold::{Folder, Sent};
 use yagura_event::{Event, Excepted, Fold, Timestamp};
 use yagura_proto::convert::{excepted_to_message, fold_to_message};
 use yagura_proto::v1::spool_record::Record;
@@ -29,6 +30,7 @@ use crate::metrics::Metrics;
 use crate::output::{Line, Loss, Printer, Signal};
 use crate::redact::{Clean, Redactor};
 use crate::rules::Active;
+use counting::Counting;
 use held::Held;
 pub use losses::SensorLosses;
 use writer::Writer;
@@ -94,7 +96,8 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// Starts the thread. Without a journal, and with a printer, printing is all that happens.
+    /// Starts the thread. Without a journal there is no operator: what concerns all nodes is counted here, and printing is
+    /// all that happens.
     pub fn start(
         journal: Option<Journal>,
         printer: Option<Printer>,
@@ -105,6 +108,7 @@ impl Recorder {
         let lost = Arc::new(AtomicU64::new(0));
         let held = Arc::new(Held::default());
         let worker = Worker {
+            counting: Counting::new(journal.clone(), metrics.clone()),
             folder: Folder::default(),
             active: None,
             records: Vec::new(),
@@ -171,6 +175,7 @@ impl Recorder {
 }
 
 struct Worker {
+    counting: Counting,
     folder: Folder,
     /// The rules that the folded matches are of.
     active: Option<Arc<Active>>,
@@ -232,6 +237,9 @@ impl Worker {
         for fold in self.folder.flush(self.now()) {
             self.keep(fold, 0);
         }
+        if let Some(active) = &self.active {
+            self.counting.forget_now_and_then(active);
+        }
     }
 
     /// Tells what exceptions held back.
@@ -285,14 +293,17 @@ impl Worker {
             for fold in self.folder.drain() {
                 self.keep(fold, 0);
             }
+            self.counting.begin(&active);
             self.active = Some(Arc::clone(&active));
         }
         let place = found.rule;
-        let record = || active.set.record(place, &event);
         let rule = &active.rules[place].rule;
-        if let Some(fold) = self.folder.add(rule, found, event.time, self.now(), record) {
-            let rank = if fold.count == 1 { FIRST } else { 0 };
-            self.keep(fold, rank);
+        let Some(detection) = self.counting.take(rule, found, event.time) else {
+            return;
+        };
+        let record = || active.set.record(place, &event);
+        if let Some(Sent { fold, first }) = self.folder.add(rule, detection, self.now(), record) {
+            self.keep(fold, if first { FIRST } else { 0 });
         }
     }
 
@@ -327,7 +338,8 @@ impl Worker {
         let lost = self.lost.swap(0, Ordering::Relaxed);
         if let Some(writer) = &mut self.writer {
             writer.lose(QUEUE_FULL, lost);
-            writer.write(std::mem::take(&mut self.records), Instant::now());
+            let groups = self.counting.take_changed();
+            writer.write(std::mem::take(&mut self.records), groups, Instant::now());
         }
     }
 }

@@ -98,7 +98,7 @@ impl Agent {
             matches: 1,
             rank: 1,
         };
-        self.journal.append(&[record], &BTreeMap::new()).unwrap();
+        self.journal.append(&[record], &BTreeMap::new(), &[]).unwrap();
     }
 
     async fn spool_is_empty(&self) {

@@ -45,6 +45,10 @@ pub struct Metrics {
     pub certificate_expiry: Gauge,
     /// Signals opened.
     pub opened_signals: Counter,
+    /// Matches that came too late for their window.
+    pub window_late: Counter,
+    /// Groups of windows that made room for others.
+    pub window_evicted: Counter,
     /// Writes of signals by what the API server made of them.
     pub signal_writes: CounterFamily,
     /// Signals that the API server refuses.
@@ -204,6 +208,16 @@ impl Metrics {
                 registry,
                 "yagura_operator_opened_signals_total",
                 "Signals opened.",
+            ),
+            window_late: counter(
+                registry,
+                "yagura_operator_window_late_matches_total",
+                "Matches that came later than windows across nodes wait for, and were not counted in them.",
+            ),
+            window_evicted: counter(
+                registry,
+                "yagura_operator_window_evicted_groups_total",
+                "Groups of matches that were forgotten before their windows ended, because their rule had more than are kept.",
             ),
             signal_writes: counters(
                 registry,

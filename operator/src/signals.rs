@@ -108,6 +108,8 @@ impl Ledger {
         self.metrics.repeated_records.add(applied.repeated);
         self.metrics.stored_matches.add(applied.matches);
         self.metrics.opened_signals.add(applied.opened);
+        self.metrics.window_late.add(applied.late);
+        self.metrics.window_evicted.add(applied.evicted);
         if applied.gap.is_some() {
             self.metrics.sequence_gaps.inc();
         }

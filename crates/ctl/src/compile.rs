@@ -48,7 +48,7 @@ pub fn compile(source: &Source, document: &Document) -> Compiled {
             let run =
                 |rule: &RuleSource| yagura_rules::compile(rule, Registry::workload(), &Lists::builtin());
             let compiled = run(&rule);
-            let text = |part| text_of_rule(&rule, part);
+            let text = |part| rule.text_of(part);
             let findings = of_diagnostics(source, document, &compiled.diagnostics, text);
             // Tests prove the rule as it was written.
             let tested = match written {
@@ -132,23 +132,6 @@ fn origin(document: &Document, part: Part) -> Origin {
 }
 
 /// The text that a diagnostic of this part counts from.
-fn text_of_rule(rule: &RuleSource, part: Part) -> &str {
-    let text = match part {
-        Part::Source => Some(&rule.source),
-        Part::Condition => Some(&rule.condition),
-        Part::LetName(index) => rule.lets.get(index).map(|part| &part.name),
-        Part::Let(index) => rule.lets.get(index).map(|part| &part.value),
-        Part::Exception(index) => rule.exceptions.get(index).map(|part| &part.condition),
-        Part::Joined(index) => rule.joined.get(index).map(|part| &part.condition),
-        Part::Title => return rule.signal_title(),
-        Part::GroupBy(index) => rule.signal.group_by.get(index),
-        Part::Field(index) => rule.signal.fields.get(index),
-        Part::AppliesWhen | Part::Pass | Part::Evidence(_) => None,
-    };
-    text.map_or("", String::as_str)
-}
-
-/// The text that a diagnostic of this part counts from.
 fn text_of_check(check: &CheckSource, part: Part) -> &str {
     let text = match part {
         Part::AppliesWhen => check.applies_when.as_ref(),
@@ -160,6 +143,10 @@ fn text_of_check(check: &CheckSource, part: Part) -> &str {
         | Part::Condition
         | Part::Exception(_)
         | Part::Joined(_)
+        | Part::DetectGroupBy(_)
+        | Part::DetectDistinct
+        | Part::DetectCount
+        | Part::DetectWithin
         | Part::Title
         | Part::GroupBy(_)
         | Part::Field(_) => None,

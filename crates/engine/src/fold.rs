@@ -1,4 +1,4 @@
-//! Folding: the first match of a group goes out at once, those that follow as one count a second.
+//! Folding: the first detection of a group goes out at once, those that follow as one count a second.
 //!
 //! Nothing is lost and nothing counted twice: the counts of all folds of a group add up to its matches.
 
@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use yagura_event::{Fold, Record, Timestamp};
 use yagura_rules::Rule;
 
-use crate::Match;
+use crate::Detection;
 use crate::unit::encode_tree;
 
 /// Time between two folds of one group, in nanoseconds.
@@ -17,7 +17,16 @@ pub const SAMPLES: usize = 3;
 /// Most groups that are followed at a time. A match of one more goes out by itself, with count 1.
 pub const GROUPS: usize = 16_384;
 
-/// Folds the matches of all rules.
+/// A fold that goes out.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sent {
+    /// What is sent.
+    pub fold: Fold,
+    /// Whether it opens its group.
+    pub first: bool,
+}
+
+/// Folds the detections of all rules.
 #[derive(Debug, Default)]
 pub struct Folder {
     groups: HashMap<Vec<u8>, Group>,
@@ -30,21 +39,19 @@ struct Group {
 }
 
 impl Folder {
-    /// Takes a match of `rule`, at `event_time` by the event's clock and `now` by the agent's. Gives the fold that
-    /// has to go out at once, if it does. Excepted matches are not for it: their caller counts them.
+    /// Takes a detection of `rule`, `now` by the agent's clock. Gives the fold that has to go out at once, if it does.
+    /// Excepted matches are not for it: their caller counts them.
     pub fn add(
         &mut self,
         rule: &Rule,
-        found: Match,
-        event_time: Timestamp,
+        detection: Detection,
         now: Timestamp,
         record: impl FnOnce() -> Record,
-    ) -> Option<Fold> {
-        let key = key(rule, &found);
+    ) -> Option<Sent> {
+        let key = key(rule, &detection);
         let room = self.groups.len() < GROUPS;
         let Some(group) = self.groups.get_mut(&key) else {
-            let mut fold = begin(rule, found, event_time);
-            fold.count = 1;
+            let mut fold = begin(rule, detection);
             fold.samples.push(record());
             if room {
                 self.groups.insert(
@@ -55,14 +62,17 @@ impl Folder {
                     },
                 );
             }
-            return Some(fold);
+            return Some(Sent { fold, first: true });
         };
-        let fold = group
-            .waiting
-            .get_or_insert_with(|| begin(rule, found, event_time));
-        fold.count += 1;
-        fold.first = fold.first.min(event_time);
-        fold.last = fold.last.max(event_time);
+        let fold = match &mut group.waiting {
+            Some(fold) => {
+                fold.count += detection.count;
+                fold.first = fold.first.min(detection.first);
+                fold.last = fold.last.max(detection.last);
+                fold
+            }
+            waiting @ None => waiting.insert(begin(rule, detection)),
+        };
         if fold.samples.len() < SAMPLES {
             fold.samples.push(record());
         }
@@ -71,7 +81,7 @@ impl Folder {
             return None;
         }
         group.sent = now;
-        group.waiting.take()
+        group.waiting.take().map(|fold| Sent { fold, first: false })
     }
 
     /// The folds whose second is over; groups without new matches are forgotten.
@@ -107,15 +117,16 @@ impl Folder {
     }
 }
 
-fn begin(rule: &Rule, found: Match, time: Timestamp) -> Fold {
+fn begin(rule: &Rule, detection: Detection) -> Fold {
+    let found = detection.found;
     Fold {
         rule: rule.uid.clone(),
         rule_hash: rule.hash.clone(),
         group: found.group,
         title: found.title,
-        count: 0,
-        first: time,
-        last: time,
+        count: detection.count,
+        first: detection.first,
+        last: detection.last,
         samples: Vec::new(),
         incomplete: found.incomplete,
         pending: found.pending,
@@ -124,7 +135,7 @@ fn begin(rule: &Rule, found: Match, time: Timestamp) -> Fold {
 
 /// What makes matches one group. Complete and incomplete ones stay apart, as do those whose pod is not known
 /// yet: each fold is true of all that it counts.
-fn key(rule: &Rule, found: &Match) -> Vec<u8> {
+fn key(rule: &Rule, Detection { found, .. }: &Detection) -> Vec<u8> {
     let mut key = rule.hash.as_bytes().to_vec();
     key.extend([u8::from(found.incomplete), u8::from(found.pending)]);
     for (_, value) in &found.group.0 {
@@ -139,16 +150,19 @@ mod tests {
     use yagura_rules::{Lists, RuleSource, compile};
 
     use super::*;
+    use crate::Match;
 
-    fn found(group: &str) -> Match {
-        Match {
+    fn found(group: &str, at: Timestamp) -> Detection {
+        let found = Match {
             rule: 0,
             incomplete: false,
             pending: false,
             excepted: None,
             group: GroupKey(vec![("process.name".to_owned(), Tree::from(group))]),
+            distinct: None,
             title: format!("title {group}"),
-        }
+        };
+        Detection::of(found, at)
     }
 
     fn rule() -> std::sync::Arc<Rule> {
@@ -166,8 +180,10 @@ mod tests {
     fn the_first_goes_at_once_and_the_rest_once_a_second() {
         let rule = rule();
         let mut folder = Folder::default();
-        let add =
-            |folder: &mut Folder, group: &str, at| folder.add(&rule, found(group), at, at, Record::default);
+        let add = |folder: &mut Folder, group: &str, at| {
+            let sent = folder.add(&rule, found(group, at), at, Record::default);
+            sent.map(|sent| sent.fold)
+        };
         assert_eq!(add(&mut folder, "a", ms(0)).unwrap().count, 1);
         for at in 1..=50 {
             assert_eq!(add(&mut folder, "a", ms(at)), None);
@@ -191,10 +207,11 @@ mod tests {
     fn a_match_after_the_second_takes_those_that_wait_with_it() {
         let rule = rule();
         let mut folder = Folder::default();
-        let add = |folder: &mut Folder, at| folder.add(&rule, found("a"), at, at, Record::default);
-        add(&mut folder, ms(0));
+        let add = |folder: &mut Folder, at| folder.add(&rule, found("a", at), at, Record::default);
+        assert!(add(&mut folder, ms(0)).unwrap().first);
         add(&mut folder, ms(10));
-        assert_eq!(add(&mut folder, ms(1_500)).unwrap().count, 2);
+        let sent = add(&mut folder, ms(1_500)).unwrap();
+        assert_eq!((sent.fold.count, sent.first), (2, false));
         add(&mut folder, ms(1_600));
         assert_eq!(folder.drain().iter().map(|fold| fold.count).sum::<u64>(), 1);
     }
@@ -206,14 +223,9 @@ mod tests {
         let mut sent = 0;
         for round in 0..2 {
             for group in 0..GROUPS + 100 {
-                let fold = folder.add(
-                    &rule,
-                    found(&group.to_string()),
-                    ms(round),
-                    ms(round),
-                    Record::default,
-                );
-                sent += fold.map_or(0, |fold| fold.count);
+                let found = found(&group.to_string(), ms(round));
+                let now = folder.add(&rule, found, ms(round), Record::default);
+                sent += now.map_or(0, |now| now.fold.count);
             }
         }
         assert_eq!(folder.groups(), GROUPS);

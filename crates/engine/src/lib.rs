@@ -2,7 +2,8 @@
 //!
 //! - [`RuleSet`] joins rules and gives the [`Match`]es of an event. Keep one [`Scratch`] per thread and hand it
 //!   in again and again.
-//! - [`fold::Folder`] turns matches into what is sent: the first of a group at once, then counts.
+//! - [`Detector`] turns matches into detections, by the thresholds of their rules.
+//! - [`fold::Folder`] turns detections into what is sent: the first of a group at once, then counts.
 //! - [`posture::Judge`] gives a check's verdict on a resource, [`posture::roll_up`] a framework's score.
 //! - [`testing`] runs the tests that rules and checks carry.
 //!
@@ -11,6 +12,7 @@
 
 #![forbid(unsafe_code)]
 
+mod detector;
 mod eval;
 pub mod fold;
 pub mod posture;
@@ -22,6 +24,8 @@ mod show;
 mod subject;
 pub mod testing;
 mod unit;
+pub mod window;
 
+pub use detector::{Changed, Detection, Detector, Place, Tally};
 pub use ruleset::{Excepted, Match, RuleSet};
 pub use unit::Scratch;

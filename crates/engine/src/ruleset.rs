@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use yagura_event::{Event, EventKind, GroupKey, Known, Record, Registry};
+use yagura_event::{Event, EventKind, GroupKey, Known, Record, Registry, Tree};
 use yagura_rules::{Rule, Target};
 
 use crate::eval::Truth;
@@ -32,6 +32,8 @@ pub struct Match {
     pub excepted: Option<Excepted>,
     /// The values that it is grouped by.
     pub group: GroupKey,
+    /// The value that the rule's threshold tells apart, if it does.
+    pub distinct: Option<Tree>,
     /// The title of its signal.
     pub title: String,
 }
@@ -160,6 +162,8 @@ impl RuleSet {
                 Some(Excepted::Joined(place))
             });
             let group = show::group_key(&rule.group_by, event);
+            let distinct = rule.detect.as_ref().and_then(|detect| detect.threshold.distinct);
+            let distinct = distinct.map(|id| show::key_value(id, event));
             let title = show::title(&rule.title, event);
             matches.push(Match {
                 rule: index,
@@ -167,6 +171,7 @@ impl RuleSet {
                 pending,
                 excepted,
                 group,
+                distinct,
                 title,
             });
         }

@@ -62,14 +62,13 @@ fn show(value: &ValueRef<'_>, out: &mut String) {
 
 /// The values that a match is grouped by. What is absent or unknown makes a group of its own.
 pub(crate) fn group_key(fields: &[(String, FieldId)], event: &Event) -> GroupKey {
-    let registry = Registry::workload();
-    let value = |id| bounded(registry.read(id, event).to_tree().unwrap_or_default());
-    GroupKey(
-        fields
-            .iter()
-            .map(|(name, id)| (name.clone(), value(*id)))
-            .collect(),
-    )
+    let value = |(name, id): &(String, FieldId)| (name.clone(), key_value(*id, event));
+    GroupKey(fields.iter().map(value).collect())
+}
+
+/// A value by which matches are told apart.
+pub(crate) fn key_value(id: FieldId, event: &Event) -> Tree {
+    bounded(Registry::workload().read(id, event).to_tree().unwrap_or_default())
 }
 
 fn bounded(tree: Tree) -> Tree {

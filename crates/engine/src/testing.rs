@@ -8,9 +8,9 @@ use yagura_event::{BuildEventError, Timestamp, build_event};
 use yagura_rules::source::{CheckTest, Expected};
 use yagura_rules::{Check, Rule, RuleTest};
 
-use crate::RuleSet;
 use crate::posture::{Judge, Verdict};
 use crate::unit::{Scratch, encode_tree};
+use crate::{Detector, Place, RuleSet};
 
 /// Why a test failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,6 +98,7 @@ pub fn run_rule_tests(rule: &Arc<Rule>, tests: &[RuleTest]) -> Vec<Outcome> {
 }
 
 fn rule_test(set: &RuleSet, test: &RuleTest, scratch: &mut Scratch) -> Result<(), Failure> {
+    let mut detector = Detector::new(Place::Alone);
     let mut groups = HashSet::new();
     let mut matched = Vec::new();
     for (index, tree) in test.events.iter().enumerate() {
@@ -111,12 +112,17 @@ fn rule_test(set: &RuleSet, test: &RuleTest, scratch: &mut Scratch) -> Result<()
             if found.excepted.is_some() {
                 continue;
             }
-            let mut key = Vec::new();
-            for (_, value) in &found.group.0 {
-                encode_tree(value, &mut key);
-            }
-            groups.insert(key);
             matched.push(index);
+            let Some(rule) = set.rule(found.rule) else {
+                continue;
+            };
+            if let Some(detection) = detector.take(rule, found, event.time) {
+                let mut key = Vec::new();
+                for (_, value) in &detection.found.group.0 {
+                    encode_tree(value, &mut key);
+                }
+                groups.insert(key);
+            }
         }
     }
     let got = groups.len() as u64;

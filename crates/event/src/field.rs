@@ -165,6 +165,8 @@ pub struct Field {
     pub may_be_unknown: bool,
     /// Whether signals show it without being asked.
     pub shown: bool,
+    /// Whether what shares its value happened on one node.
+    pub of_one_node: bool,
     access: Access,
 }
 
@@ -212,6 +214,7 @@ impl Field {
             kinds: KindSet::ALL,
             may_be_unknown: false,
             shown: false,
+            of_one_node: false,
             access: Access::Event(get, None),
         }
     }
@@ -225,6 +228,15 @@ impl Field {
 
     const fn shown(self) -> Self {
         Self { shown: true, ..self }
+    }
+
+    /// A node, or what exists on one only. Process ids come again on others, but a process that is counted by its id
+    /// is meant.
+    const fn of_one_node(self) -> Self {
+        Self {
+            of_one_node: true,
+            ..self
+        }
     }
 
     const fn unit(self, unit: &'static str) -> Self {
@@ -279,6 +291,7 @@ impl Registry {
                     kinds: KindSet::NONE,
                     may_be_unknown: true,
                     shown: false,
+                    of_one_node: false,
                     access: Access::Resource,
                 }],
                 false,

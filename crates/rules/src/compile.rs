@@ -7,12 +7,15 @@ use yagura_event::{FieldId, KindSet, Registry, Severity, Tree};
 
 use crate::check::Checker;
 use crate::cost::{Cost, costs};
+use crate::detect::{self, Detect};
 use crate::diagnostic::{Code, Diagnostic, Part, Span};
 use crate::expr::{ExprId, Program};
 use crate::limits;
 use crate::lists::Lists;
 use crate::reach::reach;
-use crate::source::{CheckSource, ExceptionSource, JoinedSource, LetSource, RuleSource, WhereSource};
+use crate::source::{
+    CheckSource, DetectSource, ExceptionSource, JoinedSource, LetSource, RuleSource, WhereSource,
+};
 use crate::template::{Template, find_field};
 
 /// A compiled exception.
@@ -62,6 +65,8 @@ pub struct Rule {
     pub joined: Vec<Joined>,
     /// The title of its signals.
     pub title: Template,
+    /// How matches become detections; `None`: each is one.
+    pub detect: Option<Detect>,
     /// Fields whose values make a signal of their own, with their names.
     pub group_by: Vec<(String, FieldId)>,
     /// Fields that a signal shows beyond those it always shows.
@@ -118,13 +123,7 @@ pub fn compile(rule: &RuleSource, registry: &Registry, lists: &Lists) -> Compile
     let condition = checker.check_condition(&rule.condition, Part::Condition);
     let exceptions = check_exceptions(&mut checker, &rule.exceptions);
     let title = Template::compile(rule.signal_title(), registry, &mut checker.sink);
-    let mut group_by = Vec::new();
-    for (index, name) in rule.signal.group_by.iter().take(limits::PARTS).enumerate() {
-        let span = Span::new(0, name.len());
-        if let Some(id) = find_field(name, registry, Part::GroupBy(index), span, &mut checker.sink) {
-            group_by.push((name.clone(), id));
-        }
-    }
+    let (detect, group_by) = check_grouping(&mut checker, rule, registry);
     let mut fields = Vec::new();
     for (index, name) in rule.signal.fields.iter().take(limits::PARTS).enumerate() {
         let span = Span::new(0, name.len());
@@ -167,6 +166,7 @@ pub fn compile(rule: &RuleSource, registry: &Registry, lists: &Lists) -> Compile
             exceptions,
             joined,
             title,
+            detect,
             group_by,
             fields,
             kinds,
@@ -177,6 +177,35 @@ pub fn compile(rule: &RuleSource, registry: &Registry, lists: &Lists) -> Compile
         rule,
         diagnostics: checker.sink.finish(),
     }
+}
+
+/// What a rule counts over time, and by which fields its matches make signals of their own.
+fn check_grouping(
+    checker: &mut Checker<'_>,
+    rule: &RuleSource,
+    registry: &Registry,
+) -> (Option<Detect>, Vec<(String, FieldId)>) {
+    if let (Some(_), Some(name)) = (&rule.detect, rule.signal.group_by.first()) {
+        let span = Span::new(0, name.len());
+        let message = "matches of this rule are grouped by detect already".to_owned();
+        let help = Some("leave signal.groupBy out".to_owned());
+        checker.error(Code::GROUPED_TWICE, Part::GroupBy(0), span, message, help);
+    }
+    if let Some(source) = &rule.detect {
+        let DetectSource::Threshold(threshold) = source;
+        let fields = threshold.group_by.len();
+        bound(checker, Part::DetectGroupBy(0), "grouping fields", fields);
+        let (detect, group_by) = detect::compile(source, rule.state(), registry, &mut checker.sink);
+        return (Some(detect), group_by);
+    }
+    let mut group_by = Vec::new();
+    for (index, name) in rule.signal.group_by.iter().take(limits::PARTS).enumerate() {
+        let span = Span::new(0, name.len());
+        if let Some(id) = find_field(name, registry, Part::GroupBy(index), span, &mut checker.sink) {
+            group_by.push((name.clone(), id));
+        }
+    }
+    (None, group_by)
 }
 
 /// A compiled check.

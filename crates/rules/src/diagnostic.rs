@@ -80,6 +80,14 @@ pub enum Part {
     Exception(usize),
     /// The condition of an Exception object that the rule carries.
     Joined(usize),
+    /// `detect.threshold.groupBy[n]`.
+    DetectGroupBy(usize),
+    /// `detect.threshold.distinct`.
+    DetectDistinct,
+    /// `detect.threshold.count`.
+    DetectCount,
+    /// `detect.threshold.within`.
+    DetectWithin,
     /// `signal.title`.
     Title,
     /// `signal.groupBy[n]`.
@@ -104,6 +112,10 @@ impl fmt::Display for Part {
             Self::Let(index) => write!(f, "let[{index}].value"),
             Self::Exception(index) => write!(f, "exceptions[{index}].condition"),
             Self::Joined(index) => write!(f, "joined[{index}].condition"),
+            Self::DetectGroupBy(index) => write!(f, "detect.threshold.groupBy[{index}]"),
+            Self::DetectDistinct => f.write_str("detect.threshold.distinct"),
+            Self::DetectCount => f.write_str("detect.threshold.count"),
+            Self::DetectWithin => f.write_str("detect.threshold.within"),
             Self::Title => f.write_str("signal.title"),
             Self::GroupBy(index) => write!(f, "signal.groupBy[{index}]"),
             Self::Field(index) => write!(f, "signal.fields[{index}]"),

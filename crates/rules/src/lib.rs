@@ -17,6 +17,7 @@ mod ast;
 mod check;
 pub mod compile;
 pub mod cost;
+pub mod detect;
 pub mod diagnostic;
 pub mod expr;
 pub mod function;

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use sha2::{Digest, Sha256};
 use yagura_event::{Severity, Tree};
 
-use crate::LANGUAGE_VERSION;
+use crate::diagnostic::Part;
+
+mod hash;
 
 /// A name for a part of a condition.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -119,6 +120,54 @@ pub struct WhereSource {
     pub pods: Option<Selector>,
 }
 
+/// How the windows of a threshold lie.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WindowSource {
+    /// Any interval of that length.
+    #[default]
+    Sliding,
+    /// One begins with the first match after the one before it.
+    Fixed,
+    /// One ends when no match came for so many nanoseconds.
+    Session {
+        /// The longest pause.
+        gap: i64,
+    },
+}
+
+impl WindowSource {
+    /// Its name in the API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Sliding => "sliding",
+            Self::Fixed => "fixed",
+            Self::Session { .. } => "session",
+        }
+    }
+}
+
+/// So many matches, or different values, within a time.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ThresholdSource {
+    /// How many at least.
+    pub count: u64,
+    /// Within how many nanoseconds.
+    pub within: i64,
+    /// Fields whose values matches must share to be counted together.
+    pub group_by: Vec<String>,
+    /// The field whose different values are counted; `None`: matches are.
+    pub distinct: Option<String>,
+    /// How windows lie.
+    pub window: WindowSource,
+}
+
+/// How matches become detections.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DetectSource {
+    /// From so many of them on.
+    Threshold(ThresholdSource),
+}
+
 /// What becomes of matches.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SignalSource {
@@ -166,6 +215,8 @@ pub struct RuleSource {
     pub exceptions: Vec<ExceptionSource>,
     /// Exception objects, asked after the rule's own.
     pub joined: Vec<JoinedSource>,
+    /// How matches become detections; `None`: each is one.
+    pub detect: Option<DetectSource>,
     /// What becomes of matches.
     pub signal: SignalSource,
     /// Its tests: no part of what agents get.
@@ -187,9 +238,36 @@ impl RuleSource {
             condition: condition.to_owned(),
             exceptions: Vec::new(),
             joined: Vec::new(),
+            detect: None,
             signal: SignalSource::default(),
             tests: Vec::new(),
         }
+    }
+
+    /// The text that spans in a part of the rule count from.
+    pub fn text_of(&self, part: Part) -> &str {
+        let threshold = || {
+            let DetectSource::Threshold(threshold) = self.detect.as_ref()?;
+            Some(threshold)
+        };
+        let text = match part {
+            Part::Source => Some(&self.source),
+            Part::Condition => Some(&self.condition),
+            Part::LetName(index) => self.lets.get(index).map(|one| &one.name),
+            Part::Let(index) => self.lets.get(index).map(|one| &one.value),
+            Part::Exception(index) => self.exceptions.get(index).map(|one| &one.condition),
+            Part::Joined(index) => self.joined.get(index).map(|one| &one.condition),
+            Part::DetectGroupBy(index) => threshold().and_then(|threshold| threshold.group_by.get(index)),
+            Part::DetectDistinct => threshold().and_then(|threshold| threshold.distinct.as_ref()),
+            Part::Title => return self.signal_title(),
+            Part::GroupBy(index) => self.signal.group_by.get(index),
+            Part::Field(index) => self.signal.fields.get(index),
+            // Numbers, and parts of checks.
+            Part::DetectCount | Part::DetectWithin | Part::AppliesWhen | Part::Pass | Part::Evidence(_) => {
+                None
+            }
+        };
+        text.map_or("", String::as_str)
     }
 
     /// The title that signals get.
@@ -199,136 +277,6 @@ impl RuleSource {
         } else {
             &self.signal.title
         }
-    }
-
-    /// The hash of what an agent runs: everything but description and tests, and the version of the language.
-    /// Two rules with the same hash behave alike, wherever they are compiled.
-    pub fn hash(&self) -> String {
-        let Self {
-            name,
-            uid,
-            source,
-            severity,
-            title: _,
-            description: _,
-            where_,
-            lets,
-            condition,
-            exceptions,
-            joined,
-            signal,
-            tests: _,
-        } = self;
-        let mut body = Body::default();
-        body.number(u64::from(LANGUAGE_VERSION));
-        for text in [
-            name,
-            uid,
-            source,
-            severity.as_str(),
-            condition,
-            self.signal_title(),
-        ] {
-            body.text(text);
-        }
-        body.text(where_.target.as_str());
-        for selector in [&where_.namespaces, &where_.pods] {
-            body.selector(selector.as_ref());
-        }
-        body.number(lets.len() as u64);
-        for LetSource { name, value } in lets {
-            body.text(name);
-            body.text(value);
-        }
-        body.number(exceptions.len() as u64);
-        for ExceptionSource {
-            name,
-            condition,
-            expires,
-        } in exceptions
-        {
-            body.text(name);
-            body.text(condition);
-            body.text(&expires.map_or_else(String::new, |seconds| seconds.to_string()));
-        }
-        body.number(joined.len() as u64);
-        for JoinedSource {
-            uid,
-            namespace,
-            condition,
-            expires,
-        } in joined
-        {
-            for text in [uid, namespace, condition] {
-                body.text(text);
-            }
-            body.text(&expires.map_or_else(String::new, |seconds| seconds.to_string()));
-        }
-        let SignalSource {
-            title: _,
-            group_by,
-            fields,
-        } = signal;
-        body.texts(group_by);
-        body.texts(fields);
-        body.finish()
-    }
-}
-
-/// Feeds a hash in a form in which different contents are different bytes: each text after its length.
-#[derive(Default)]
-struct Body {
-    hash: Sha256,
-}
-
-impl Body {
-    fn number(&mut self, number: u64) {
-        self.hash.update(number.to_be_bytes());
-    }
-
-    fn text(&mut self, text: &str) {
-        self.number(text.len() as u64);
-        self.hash.update(text.as_bytes());
-    }
-
-    fn texts(&mut self, texts: &[String]) {
-        self.number(texts.len() as u64);
-        for text in texts {
-            self.text(text);
-        }
-    }
-
-    fn selector(&mut self, selector: Option<&Selector>) {
-        let Some(Selector { labels, requirements }) = selector else {
-            return self.text("none");
-        };
-        self.text("some");
-        self.number(labels.len() as u64);
-        for (key, value) in labels {
-            self.text(key);
-            self.text(value);
-        }
-        self.number(requirements.len() as u64);
-        for Requirement {
-            key,
-            operator,
-            values,
-        } in requirements
-        {
-            self.text(key);
-            self.text(operator.as_str());
-            self.texts(values);
-        }
-    }
-
-    fn finish(self) -> String {
-        let mut out = String::with_capacity(64);
-        for byte in self.hash.finalize() {
-            for digit in [byte >> 4, byte & 15] {
-                out.push(char::from_digit(u32::from(digit), 16).unwrap_or('0'));
-            }
-        }
-        out
     }
 }
 
@@ -393,69 +341,5 @@ impl CheckSource {
             parameters: BTreeMap::new(),
             tests: Vec::new(),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_hash_follows_behaviour_and_nothing_else() {
-        let rule = RuleSource::new("a", "true");
-        let same = RuleSource {
-            description: "prose".to_owned(),
-            tests: vec![RuleTest::default()],
-            ..rule.clone()
-        };
-        assert_eq!(rule.hash(), same.hash());
-        assert_eq!(rule.hash().len(), 64);
-        let other = [
-            RuleSource {
-                condition: "false".to_owned(),
-                ..rule.clone()
-            },
-            RuleSource {
-                severity: Severity::High,
-                ..rule.clone()
-            },
-            RuleSource {
-                joined: vec![JoinedSource::default()],
-                ..rule.clone()
-            },
-            RuleSource {
-                joined: vec![JoinedSource {
-                    namespace: "shop".to_owned(),
-                    ..JoinedSource::default()
-                }],
-                ..rule.clone()
-            },
-            RuleSource {
-                where_: WhereSource {
-                    pods: Some(Selector::default()),
-                    ..WhereSource::default()
-                },
-                ..rule.clone()
-            },
-            RuleSource {
-                signal: SignalSource {
-                    group_by: vec!["ab".to_owned()],
-                    ..SignalSource::default()
-                },
-                ..rule.clone()
-            },
-            RuleSource {
-                signal: SignalSource {
-                    group_by: vec!["a".to_owned(), "b".to_owned()],
-                    ..SignalSource::default()
-                },
-                ..rule.clone()
-            },
-        ];
-        let mut hashes: Vec<String> = other.iter().map(RuleSource::hash).collect();
-        hashes.push(rule.hash());
-        hashes.sort();
-        hashes.dedup();
-        assert_eq!(hashes.len(), other.len() + 1);
     }
 }

@@ -80,7 +80,11 @@ pub(crate) fn find_field(
 ) -> Option<FieldId> {
     let code = Code::BAD_FIELD_LIST;
     if let Some(id) = registry.find(name) {
-        if let (Type::List(_), Part::GroupBy(_)) = (registry.field(id).ty, part) {
+        let single = matches!(
+            part,
+            Part::GroupBy(_) | Part::DetectGroupBy(_) | Part::DetectDistinct
+        );
+        if single && matches!(registry.field(id).ty, Type::List(_)) {
             let help = Some("group by fields with one value".to_owned());
             sink.push(code, part, span, format!("{name} is a list"), help);
             return None;

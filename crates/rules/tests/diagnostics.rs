@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use yagura_event::{Registry, Tree};
-use yagura_rules::source::JoinedSource;
+use yagura_rules::detect::Scope;
+use yagura_rules::source::{DetectSource, JoinedSource, ThresholdSource, WindowSource};
 use yagura_rules::{
     CATALOGUE, CheckSource, Code, Diagnostic, ExceptionSource, LetSource, Lists, Part, RuleSource, compile,
     compile_check,
@@ -240,6 +241,7 @@ fn examples_of_the_catalogue_have_their_codes() {
                         value: "1".to_owned(),
                     }];
                 }
+                "threshold" => source.detect = Some(threshold(value)),
                 _ => entry.example.clone_into(&mut source.condition),
             }
         }
@@ -385,4 +387,94 @@ fn exception_objects_are_limited_one_by_one_and_together_they_fit() {
         "{}",
         found[0].message
     );
+}
+
+/// What `{count: N, within: Ns}` says, as the objects' own reader would.
+fn threshold(text: &str) -> DetectSource {
+    let number = |name: &str| {
+        let rest = text
+            .split_once(name)
+            .map_or("", |(_, rest)| rest.trim_start_matches([':', ' ']));
+        let digits = rest.chars().take_while(char::is_ascii_digit);
+        digits.collect::<String>().parse::<i64>().unwrap_or(-1)
+    };
+    DetectSource::Threshold(ThresholdSource {
+        count: number("count").unsigned_abs(),
+        within: number("within") * 1_000_000_000,
+        ..ThresholdSource::default()
+    })
+}
+
+#[test]
+fn thresholds_are_checked_in_their_own_parts() {
+    let mut source = RuleSource::new("r", "process.pid == 1");
+    source.signal.group_by = vec!["container.id".to_owned()];
+    source.detect = Some(DetectSource::Threshold(ThresholdSource {
+        count: 1_025,
+        within: 60,
+        group_by: vec!["process.user.nam".to_owned()],
+        distinct: Some("process.args".to_owned()),
+        window: WindowSource::Session { gap: 61 },
+    }));
+    let found: Vec<(String, String)> = diagnose(&source)
+        .iter()
+        .map(|diagnostic| (diagnostic.part.to_string(), diagnostic.to_string()))
+        .collect();
+    let expected = [
+        (
+            "detect.threshold.groupBy[0]",
+            "error[Y0041]: unknown field process.user.nam (did you mean process.user.name?)",
+        ),
+        (
+            "detect.threshold.distinct",
+            "error[Y0041]: process.args is a list (group by fields with one value)",
+        ),
+        (
+            "detect.threshold.count",
+            "error[Y0042]: a threshold of 1025 is not between 1 and 1024",
+        ),
+        (
+            "detect.threshold.within",
+            "error[Y0042]: the pause that ends a session is longer than the session may be, or none (let gap be at most as long as within)",
+        ),
+        (
+            "signal.groupBy[0]",
+            "error[Y0043]: matches of this rule are grouped by detect already (leave signal.groupBy out)",
+        ),
+    ];
+    assert_eq!(
+        found,
+        expected.map(|(part, text)| (part.to_owned(), text.to_owned()))
+    );
+}
+
+#[test]
+fn windows_are_on_nodes_when_what_they_group_by_is() {
+    let scope = |group_by: &[&str]| {
+        let mut source = RuleSource::new("r", "process.pid == 1");
+        source.detect = Some(DetectSource::Threshold(ThresholdSource {
+            count: 2,
+            within: 60,
+            group_by: group_by.iter().map(|field| (*field).to_owned()).collect(),
+            ..ThresholdSource::default()
+        }));
+        let rule = compile(&source, Registry::workload(), &Lists::default())
+            .rule
+            .unwrap();
+        rule.detect.as_ref().unwrap().scope
+    };
+    assert_eq!(scope(&[]), Scope::Cluster);
+    assert_eq!(
+        scope(&["process.user.name", "k8s.namespace.name"]),
+        Scope::Cluster
+    );
+    for field in [
+        "container.id",
+        "k8s.pod.uid",
+        "host.name",
+        "process.pid",
+        "process.parent.pid",
+    ] {
+        assert_eq!(scope(&["process.user.name", field]), Scope::Node, "{field}");
+    }
 }

@@ -19,6 +19,7 @@ mod outbox;
 mod schema;
 mod seed;
 mod triage;
+mod windows;
 
 use std::path::{Path, PathBuf};
 
@@ -34,6 +35,7 @@ pub use lifetime::Lifetime;
 pub use outbox::{Pending, Stored};
 pub use seed::Seed;
 pub use triage::{RuleSummary, Triage, Triaged};
+pub use windows::Window;
 
 use lock::StoreLock;
 

@@ -13,6 +13,7 @@
 mod overflow;
 mod resume;
 mod schema;
+mod windows;
 
 use std::path::{Path, PathBuf};
 

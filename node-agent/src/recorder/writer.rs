@@ -1,8 +1,9 @@
 //! Writing to the spool, with bounded patience while it cannot be written.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
+use yagura_engine::Changed;
 use yagura_store::spool::{NewRecord, SpoolError};
 use yagura_telemetry::chain;
 
@@ -33,8 +34,13 @@ pub(super) struct Writer {
     backlog_bytes: usize,
     /// Matches that are lost and not told yet, by cause.
     losses: BTreeMap<String, u64>,
+    /// What was counted on the way to the records, as it is now.
+    groups: HashMap<GroupOf, Option<Vec<u8>>>,
     failure: Option<Failure>,
 }
+
+/// State and key of a group.
+type GroupOf = (String, Box<[u8]>);
 
 struct Failure {
     cause: &'static str,
@@ -50,13 +56,14 @@ impl Writer {
             backlog: Vec::new(),
             backlog_bytes: 0,
             losses: BTreeMap::new(),
+            groups: HashMap::new(),
             failure: None,
         }
     }
 
     /// Whether something waits to be written.
     pub(super) fn has_work(&self) -> bool {
-        !self.backlog.is_empty() || !self.losses.is_empty()
+        !self.backlog.is_empty() || !self.losses.is_empty() || !self.groups.is_empty()
     }
 
     /// Counts matches that never became records, or events that no rule has seen, to be told as a loss.
@@ -66,14 +73,17 @@ impl Writer {
         }
     }
 
-    /// Writes records, after those that wait from before.
-    pub(super) fn write(&mut self, records: Vec<NewRecord>, now: Instant) {
+    /// Writes records and what was counted on the way to them, after those that wait from before.
+    pub(super) fn write(&mut self, records: Vec<NewRecord>, groups: Vec<Changed>, now: Instant) {
         let waits = self
             .failure
             .as_ref()
             .is_some_and(|failure| now < failure.next_try);
         self.keep(records);
-        if !waits && (!self.backlog.is_empty() || !self.losses.is_empty()) {
+        for Changed { state, key, group } in groups {
+            self.groups.insert((state, key), group);
+        }
+        if !waits && self.has_work() {
             self.try_write(now);
         }
     }
@@ -111,12 +121,23 @@ impl Writer {
 
     /// Writes in steps, so that a disk with little room takes what it can.
     fn try_write(&mut self, now: Instant) {
+        let groups: Vec<Changed> = std::mem::take(&mut self.groups)
+            .into_iter()
+            .map(|((state, key), group)| Changed { state, key, group })
+            .collect();
+        let mut left = groups.as_slice();
         loop {
             let step = self.step();
-            let appended = match self.journal.append(&self.backlog[..step], &self.losses) {
+            let appended = match self.journal.append(&self.backlog[..step], &self.losses, left) {
                 Ok(appended) => appended,
-                Err(error) => return self.fail(&error, now),
+                Err(error) => {
+                    for Changed { state, key, group } in left {
+                        self.groups.insert((state.clone(), key.clone()), group.clone());
+                    }
+                    return self.fail(&error, now);
+                }
             };
+            left = &[];
             self.metrics.spooled.add(appended.placed);
             self.metrics.evicted.add(appended.evicted);
             if appended.unplaced > 0 {

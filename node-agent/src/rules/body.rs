@@ -3,8 +3,8 @@
 use yagura_event::severity::UnknownSeverity;
 use yagura_proto::v1;
 use yagura_rules::source::{
-    ExceptionSource, JoinedSource, LetSource, Requirement, RuleSource, Selector, SelectorOp, SignalSource,
-    Target, WhereSource,
+    DetectSource, ExceptionSource, JoinedSource, LetSource, Requirement, RuleSource, Selector, SelectorOp,
+    SignalSource, Target, ThresholdSource, WhereSource, WindowSource,
 };
 
 /// The body says something that this agent does not know.
@@ -19,6 +19,9 @@ pub(super) enum BodyError {
     /// An operator of a selector.
     #[error("unknown operator {0:?} in a selector; use In, NotIn, Exists or DoesNotExist")]
     Operator(String),
+    /// How windows lie.
+    #[error("unknown window {0:?}; use sliding, fixed or session")]
+    Window(String),
 }
 
 /// The rule as the compiler takes it.
@@ -56,6 +59,7 @@ pub(super) fn source(body: &v1::RuleBody) -> Result<RuleSource, BodyError> {
                 expires: (joined.expires != 0).then_some(joined.expires),
             })
             .collect(),
+        detect: body.threshold.as_ref().map(threshold).transpose()?,
         signal: SignalSource {
             title: body.title.clone(),
             group_by: body.group_by.clone(),
@@ -63,6 +67,21 @@ pub(super) fn source(body: &v1::RuleBody) -> Result<RuleSource, BodyError> {
         },
         ..RuleSource::new(&body.name, &body.condition)
     })
+}
+
+fn threshold(threshold: &v1::Threshold) -> Result<DetectSource, BodyError> {
+    Ok(DetectSource::Threshold(ThresholdSource {
+        count: threshold.count,
+        within: threshold.within,
+        group_by: threshold.group_by.clone(),
+        distinct: (!threshold.distinct.is_empty()).then(|| threshold.distinct.clone()),
+        window: match threshold.window.as_str() {
+            "sliding" => WindowSource::Sliding,
+            "fixed" => WindowSource::Fixed,
+            "session" => WindowSource::Session { gap: threshold.gap },
+            other => return Err(BodyError::Window(other.to_owned())),
+        },
+    }))
 }
 
 fn scope(scope: &v1::Where) -> Result<WhereSource, BodyError> {

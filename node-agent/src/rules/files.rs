@@ -12,7 +12,7 @@ use yagura_crds::DetectionRule;
 use yagura_crds::convert::rule_source;
 use yagura_crds::source::{self, Document, MAX_FILE_BYTES, Object};
 use yagura_event::Registry;
-use yagura_rules::{Lists, Part, RuleSource};
+use yagura_rules::Lists;
 
 use super::{Active, ActiveRule};
 
@@ -172,7 +172,7 @@ impl Load {
             let rendered = yagura_rules::render(
                 diagnostic,
                 file,
-                part(&source, diagnostic.part),
+                source.text_of(diagnostic.part),
                 &document.origin(diagnostic.part),
             );
             if diagnostic.is_error() {
@@ -193,23 +193,6 @@ impl Load {
         self.mistakes += 1;
         self.messages.push(message);
     }
-}
-
-/// The text that a diagnostic counts from.
-fn part(source: &RuleSource, part: Part) -> &str {
-    let text = match part {
-        Part::Source => Some(&source.source),
-        Part::Condition => Some(&source.condition),
-        Part::LetName(index) => source.lets.get(index).map(|one| &one.name),
-        Part::Let(index) => source.lets.get(index).map(|one| &one.value),
-        Part::Exception(index) => source.exceptions.get(index).map(|one| &one.condition),
-        Part::Joined(index) => source.joined.get(index).map(|one| &one.condition),
-        Part::GroupBy(index) => source.signal.group_by.get(index),
-        Part::Field(index) => source.signal.fields.get(index),
-        Part::Title => return source.signal_title(),
-        Part::AppliesWhen | Part::Pass | Part::Evidence(_) => None,
-    };
-    text.map_or("", String::as_str)
 }
 
 /// A file as given, or the YAML files in a folder and below, sorted. Hidden ones are left out.

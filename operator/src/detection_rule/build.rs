@@ -7,7 +7,8 @@ use yagura_crds::{DetectionRule, Duration};
 use yagura_proto::{content, v1};
 use yagura_rules::LANGUAGE_VERSION;
 use yagura_rules::source::{
-    ExceptionSource, JoinedSource, LetSource, Requirement, Selector, SignalSource, WhereSource,
+    DetectSource, ExceptionSource, JoinedSource, LetSource, Requirement, Selector, SignalSource,
+    ThresholdSource, WhereSource, WindowSource,
 };
 use yagura_store::signals::Lifetime;
 
@@ -41,6 +42,7 @@ fn meta(rule: &DetectionRule, valid: &Valid) -> RuleMeta {
             .map(|attack| (attack.tactic.clone(), attack.technique.clone()))
             .collect(),
         lifetime: lifetime(&spec.signal),
+        windows: valid.windows.clone(),
     }
 }
 
@@ -58,6 +60,27 @@ fn lifetime(signal: &SignalTemplate) -> Lifetime {
             .unwrap_or(max_duration)
             .min(max_duration),
         max_duration,
+    }
+}
+
+fn threshold(DetectSource::Threshold(threshold): &DetectSource) -> v1::Threshold {
+    let ThresholdSource {
+        count,
+        within,
+        group_by,
+        distinct,
+        window,
+    } = threshold;
+    v1::Threshold {
+        count: *count,
+        within: *within,
+        group_by: group_by.clone(),
+        distinct: distinct.clone().unwrap_or_default(),
+        window: window.as_str().to_owned(),
+        gap: match window {
+            WindowSource::Session { gap } => *gap,
+            WindowSource::Sliding | WindowSource::Fixed => 0,
+        },
     }
 }
 
@@ -105,6 +128,7 @@ fn body(valid: &Valid, joined: &[JoinedSource]) -> v1::RuleBody {
             )
             .collect(),
         title: source.signal_title().to_owned(),
+        threshold: source.detect.as_ref().map(threshold),
         group_by: group_by.clone(),
         fields: fields.clone(),
         r#where: Some(v1::Where {

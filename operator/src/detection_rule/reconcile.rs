@@ -107,6 +107,7 @@ async fn report(context: &Context, uid: &str, entry: &mut Entry) -> Result<(), R
     let outcome = Outcome {
         verdict: entry.verdict.as_deref(),
         enabled: entry.enabled,
+        scope: entry.scope,
         takes_name: entry.takes_name,
         applied: &applied,
         signals: &signals,

@@ -8,6 +8,7 @@ use kube::{Resource, ResourceExt as _};
 use yagura_crds::exception::AnyException;
 use yagura_crds::{ClusterException, DetectionRule, DetectionRuleStatus, Exception, ExceptionStatus};
 use yagura_event::Timestamp;
+use yagura_rules::detect::Scope;
 use yagura_rules::source::JoinedSource;
 
 use super::status::Pace;
@@ -40,6 +41,8 @@ pub(super) struct Entry {
     pub(super) takes_name: Option<Pack>,
     pub(super) enabled: bool,
     pub(super) verdict: Result<Vec<String>, Invalid>,
+    /// Where its windows are, if it can run and has some.
+    pub(super) scope: Option<Scope>,
     pub(super) status: DetectionRuleStatus,
     pub(super) pace: Pace,
     /// What is handed out, if it can run.
@@ -131,6 +134,7 @@ impl Rules {
                 takes_name,
                 enabled: true,
                 verdict: Ok(Vec::new()),
+                scope: None,
                 status: before.map(|entry| entry.status).unwrap_or_default(),
                 pace: Pace::default(),
                 runnable: None,
@@ -150,6 +154,7 @@ impl Rules {
                     Err(invalid) => next.verdict = Err(invalid),
                     Ok(valid) => {
                         next.verdict = Ok(valid.warnings.clone());
+                        next.scope = valid.windows.as_ref().map(|windows| windows.detect.scope);
                         next.runnable = Some(Runnable {
                             rule: rule.clone(),
                             valid,

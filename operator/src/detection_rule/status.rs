@@ -4,6 +4,7 @@ use yagura_crds::DetectionRuleStatus;
 use yagura_crds::convert::time;
 use yagura_crds::detection_rule::{RuleNodes, RuleSignals};
 use yagura_event::Timestamp;
+use yagura_rules::detect::Scope;
 use yagura_store::signals::RuleSummary;
 
 use super::apply::Applied;
@@ -29,6 +30,8 @@ pub(super) struct Outcome<'a> {
     /// Warnings of the compiler, or why it does not run.
     pub(super) verdict: Result<&'a [String], &'a Invalid>,
     pub(super) enabled: bool,
+    /// Where its windows are.
+    pub(super) scope: Option<Scope>,
     /// The pack whose rule is not applied because this one has its name.
     pub(super) takes_name: Option<Pack>,
     pub(super) applied: &'a Applied,
@@ -61,6 +64,7 @@ pub(super) fn compute(
             failed: number(nodes.failed.len()),
             summary: format!("{active}/{}", nodes.desired),
         }),
+        scope: outcome.scope.map(|scope| scope.as_str().to_owned()),
         signals: Some(RuleSignals {
             open: u32::try_from(outcome.signals.open).unwrap_or(u32::MAX),
             last: outcome.signals.last.map(time),

@@ -99,6 +99,7 @@ fn status(
     let outcome = Outcome {
         verdict: verdict.as_ref().map(|valid| &*valid.warnings),
         enabled: rule.spec.enabled,
+        scope: None,
         takes_name: index.shipped.taken_by("DetectionRule", &rule.metadata),
         applied: &applied(index, "uid-1"),
         signals: &RuleSummary {

@@ -7,6 +7,8 @@ use yagura_engine::testing::{Outcome, run_rule_tests};
 use yagura_event::Registry;
 use yagura_rules::{Diagnostic, Lists, Origin, Part, RuleSource, compile, render};
 
+use crate::index::policy::Windows;
+
 /// Longest name of a rule: it becomes a label value.
 const MAX_NAME: usize = 63;
 /// Most failed tests that a message names.
@@ -38,6 +40,8 @@ pub(crate) struct Valid {
     pub(crate) name: RuleName,
     pub(crate) uid: Uid,
     pub(crate) source: RuleSource,
+    /// What it counts over time.
+    pub(crate) windows: Option<Windows>,
     /// The nodes that it runs on.
     pub(crate) nodes: Selector,
     /// Warnings of the compiler, each on one line.
@@ -92,10 +96,14 @@ pub(crate) fn validate(rule: &DetectionRule) -> Result<Valid, Invalid> {
     let nodes = Selector::try_from(nodes)
         .map_err(|error| Invalid::Object(format!("{}.nodeSelector: {error}", rule.spec.scope_path())))?;
     let compiled = compile(&source, Registry::workload(), &Lists::builtin());
-    let place = |part| (rule.spec.path_of(part), part_of(&source, part));
+    let place = |part| (rule.spec.path_of(part), source.text_of(part));
     let Some(runnable) = compiled.rule else {
         return Err(Invalid::Condition(explain(&compiled.diagnostics, place)));
     };
+    let windows = runnable.detect.clone().map(|detect| Windows {
+        fields: runnable.group_by.iter().map(|(name, _)| name.clone()).collect(),
+        detect,
+    });
     // Tests prove the rule as it was written; it compiles if it does with more exceptions.
     let written = rule_without_overrides(rule)?;
     let written = written.and_then(|written| compile(&written, Registry::workload(), &Lists::builtin()).rule);
@@ -108,26 +116,9 @@ pub(crate) fn validate(rule: &DetectionRule) -> Result<Valid, Invalid> {
         uid: Uid(source.uid.clone()),
         warnings: one_line_each(&compiled.diagnostics, place),
         source,
+        windows,
         nodes,
     })
-}
-
-/// The text that a part's spans count from.
-fn part_of(source: &RuleSource, part: Part) -> &str {
-    let text = match part {
-        Part::Source => Some(&source.source),
-        Part::Condition => Some(&source.condition),
-        Part::LetName(index) => source.lets.get(index).map(|definition| &definition.name),
-        Part::Let(index) => source.lets.get(index).map(|definition| &definition.value),
-        Part::Exception(index) => source.exceptions.get(index).map(|exception| &exception.condition),
-        Part::Joined(index) => source.joined.get(index).map(|exception| &exception.condition),
-        Part::Title => return source.signal_title(),
-        Part::GroupBy(index) => source.signal.group_by.get(index),
-        Part::Field(index) => source.signal.fields.get(index),
-        // Parts of checks.
-        Part::AppliesWhen | Part::Pass | Part::Evidence(_) => None,
-    };
-    text.map_or("", String::as_str)
 }
 
 /// The diagnostics as the compiler shows them, errors first, with places such as

@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use yagura_event::Severity;
 use yagura_proto::content;
 use yagura_proto::v1::RuleBody;
+use yagura_rules::detect::Detect;
 use yagura_store::signals::Lifetime;
 
 /// What a signal says about the rule that raised it.
@@ -35,6 +36,17 @@ pub struct RuleMeta {
     pub attack: Vec<(String, Option<String>)>,
     /// How long its signals take matches.
     pub lifetime: Lifetime,
+    /// What it counts over time; none when each match is a detection.
+    pub windows: Option<Windows>,
+}
+
+/// What a rule counts over time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Windows {
+    /// How it counts.
+    pub detect: Detect,
+    /// The fields by which matches are grouped.
+    pub fields: Vec<String>,
 }
 
 /// A rule that compiled and is enabled.

@@ -39,6 +39,7 @@ fn rule(uid: &str, condition: &str, nodes: &[(&str, &str)]) -> ServedRule {
             remediation: String::new(),
             attack: Vec::new(),
             lifetime: yagura_store::signals::Lifetime::default(),
+            windows: None,
         }),
         body: Arc::new(body),
         nodes: Selector::try_from(selector).unwrap(),

@@ -224,5 +224,6 @@ fn meta(check: &PostureCheck) -> RuleMeta {
         attack: Vec::new(),
         // A check fails until it passes: no time closes its signals.
         lifetime: Lifetime::UNLIMITED,
+        windows: None,
     }
 }

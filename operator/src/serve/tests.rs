@@ -175,6 +175,7 @@ impl Operator {
             remediation: String::new(),
             attack: Vec::new(),
             lifetime: yagura_store::signals::Lifetime::default(),
+            windows: None,
         };
         self.context.index.write().policy.apply_rule(ServedRule {
             meta: Arc::new(meta),

@@ -2,7 +2,8 @@
 
 use prost::Message;
 use sha2::{Digest, Sha256};
-use yagura_event::GroupKey;
+use yagura_engine::window;
+use yagura_event::{GroupKey, Tree};
 use yagura_proto::convert::tree_to_message;
 
 /// A longer key is replaced by its digest, so that an object can carry it.
@@ -12,8 +13,8 @@ const MAX_KEY: usize = 2_048;
 const FULL: u8 = 1;
 const DIGEST: u8 = 2;
 
-/// The key of a group on a node. Rules run on nodes, so the node is part of it: an agent cannot
-/// add to the signal of another node.
+/// The key of a group on a node. The node is part of it: an agent cannot add to the signal of another node. Without a
+/// node it is the key of a group that is counted across nodes.
 pub(super) fn of_group(node: &str, group: &GroupKey) -> Vec<u8> {
     let mut key = vec![FULL];
     part(&mut key, node.as_bytes());
@@ -22,6 +23,11 @@ pub(super) fn of_group(node: &str, group: &GroupKey) -> Vec<u8> {
         part(&mut key, &tree_to_message(value).encode_to_vec());
     }
     bounded(key)
+}
+
+/// What stands for a value that a threshold tells apart.
+pub(super) fn value_id(value: &Tree) -> u64 {
+    window::value_id(&tree_to_message(value).encode_to_vec())
 }
 
 /// The key of a posture signal's scope.

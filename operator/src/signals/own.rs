@@ -168,6 +168,7 @@ impl OwnRule {
                 .map(|(tactic, technique)| ((*tactic).to_owned(), technique.map(str::to_owned)))
                 .collect(),
             lifetime: Lifetime::default(),
+            windows: None,
         })
     }
 }
@@ -262,6 +263,7 @@ impl OwnFinding {
             incomplete: false,
             severity: self.rule.says().severity.rank(),
             lifetime: Lifetime::default(),
+            window: None,
             detail: self.detail().to_bytes(),
             overflow_detail: self.overflow().to_bytes(),
             samples: Vec::new(),

@@ -4,17 +4,22 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use yagura_event::{Fold, Timestamp, Tree};
+use yagura_event::{Fold, GroupKey, Timestamp, Tree};
 use yagura_proto::v1::{Requirement, Selector, Where};
-use yagura_store::signals::Match;
+use yagura_rules::detect::Scope;
+use yagura_store::signals::{Match, Window};
 
 use super::text::json;
 use super::{detail, key, resources};
 use crate::index::Index;
 use crate::index::pods::PodRecord;
+use crate::index::policy::Windows;
 
 /// The times of a report may be ahead of the operator's clock by this much: one hour.
 const MAX_AHEAD: i64 = 3_600_000_000_000;
+
+/// The field that says whose a signal is.
+const NAMESPACE: &str = "k8s.namespace.name";
 
 /// Why a fold is not believed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,7 +68,15 @@ pub fn place(fold: &Fold, index: &Index, from: Placement<'_>) -> Result<Match, R
         return Err(Refused::NotSelected);
     }
 
-    let mut says = detail::of_rule(meta, fold.title.clone(), Some(from.node)).with_group(&fold.group);
+    let across = meta
+        .windows
+        .as_ref()
+        .and_then(|windows| across_nodes(windows, fold));
+    let (group, node) = match &across {
+        Some(Across { group, .. }) => (group, None),
+        None => (&fold.group, Some(from.node)),
+    };
+    let mut says = detail::of_rule(meta, fold.title.clone(), node).with_group(group);
     says.status.resources = resources::of_match(fields, from.node, pod.as_deref());
     says.status.resource = resources::headline(&says.status.resources);
     let overflow = detail::of_rule(
@@ -75,8 +88,11 @@ pub fn place(fold: &Fold, index: &Index, from: Placement<'_>) -> Result<Match, R
     Ok(Match {
         rule: meta.uid.clone(),
         rule_name: meta.name.clone(),
-        key: key::of_group(from.node, &fold.group),
-        namespace: pod.map_or_else(|| from.home.to_owned(), |pod| pod.namespace.clone()),
+        key: key::of_group(node.unwrap_or_default(), group),
+        // A signal about several pods is of the namespace only that all of them share.
+        namespace: pod
+            .filter(|_| node.is_some() || group.0.iter().any(|(field, _)| field == NAMESPACE))
+            .map_or_else(|| from.home.to_owned(), |pod| pod.namespace.clone()),
         overflow_namespace: from.home.to_owned(),
         count: fold.count,
         first: fold.first.min(latest),
@@ -84,6 +100,7 @@ pub fn place(fold: &Fold, index: &Index, from: Placement<'_>) -> Result<Match, R
         incomplete: fold.incomplete,
         severity: meta.severity.rank(),
         lifetime: meta.lifetime,
+        window: across.map(|across| across.window),
         detail: says.to_bytes(),
         overflow_detail: overflow.to_bytes(),
         samples: fold
@@ -98,6 +115,33 @@ pub fn place(fold: &Fold, index: &Index, from: Placement<'_>) -> Result<Match, R
             })
             .collect(),
     })
+}
+
+/// A fold that is counted across nodes.
+struct Across {
+    group: GroupKey,
+    window: Window,
+}
+
+/// What a fold is to the windows of its rule, if those are here. A fold of an edit of the rule that grouped otherwise is
+/// none: what that edit found are detections.
+fn across_nodes(windows: &Windows, fold: &Fold) -> Option<Across> {
+    let detect = &windows.detect;
+    let names = windows.fields.iter().chain(&detect.distinct);
+    if detect.scope == Scope::Node || !names.eq(fold.group.0.iter().map(|(name, _)| name)) {
+        return None;
+    }
+    let mut group = fold.group.clone();
+    let value = match detect.distinct {
+        None => 0,
+        Some(_) => key::value_id(&group.0.pop()?.1),
+    };
+    let window = Window {
+        state: detect.state.clone(),
+        threshold: detect.threshold,
+        value,
+    };
+    Some(Across { group, window })
 }
 
 /// Whether the rule's selectors choose the pod. One that the operator does not know either counts

@@ -44,6 +44,7 @@ pub async fn run(context: Context) -> Result<(), LedgerError> {
             _ = every.tick() => {}
         }
         let too_large = prune(&context).await?;
+        context.signals.forget_windows().await?;
         tokio::select! {
             () = context.stop.cancelled() => return Ok(()),
             done = leave(&context, too_large) => done?,
@@ -169,6 +170,10 @@ impl Ledger {
 
     async fn prune(&self, limits: HistoryLimits) -> Result<Pruned, LedgerError> {
         self.with(move |store| store.prune(limits, now())).await
+    }
+
+    async fn forget_windows(&self) -> Result<u64, LedgerError> {
+        self.with(|store| store.forget_windows(now())).await
     }
 
     async fn history_size(&self) -> Result<(u64, u64), LedgerError> {

@@ -69,6 +69,7 @@ pub(crate) fn hostile(context: &Context, namespace: &str, rule: &str) -> Vec<Inc
             remediation: "r".repeat(20_000),
             attack: vec![("TA0002".into(), Some("T1059.004".into()))],
             lifetime: yagura_store::signals::Lifetime::default(),
+            windows: None,
         }),
         body: Arc::new(seal(RuleBody {
             uid: format!("uid-{rule}"),

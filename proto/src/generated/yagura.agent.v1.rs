@@ -128,6 +128,29 @@ pub struct RuleBody {
     /// Exception objects that name the rule, asked after its own exceptions.
     #[prost(message, repeated, tag = "14")]
     pub joined: ::prost::alloc::vec::Vec<JoinedException>,
+    /// How matches become detections; unset: each is one.
+    #[prost(message, optional, tag = "15")]
+    pub threshold: ::core::option::Option<Threshold>,
+}
+/// So many matches, or different values of a field, within a time.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Threshold {
+    #[prost(uint64, tag = "1")]
+    pub count: u64,
+    /// Nanoseconds.
+    #[prost(int64, tag = "2")]
+    pub within: i64,
+    #[prost(string, repeated, tag = "3")]
+    pub group_by: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The field; empty: matches are counted.
+    #[prost(string, tag = "4")]
+    pub distinct: ::prost::alloc::string::String,
+    /// sliding, fixed or session.
+    #[prost(string, tag = "5")]
+    pub window: ::prost::alloc::string::String,
+    /// Of a session, in nanoseconds.
+    #[prost(int64, tag = "6")]
+    pub gap: i64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Let {

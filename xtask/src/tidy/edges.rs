@@ -9,7 +9,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("yagura-event", &[]),
     ("yagura-rules", &["yagura-event"]),
     ("yagura-engine", &["yagura-event", "yagura-rules"]),
-    ("yagura-store", &["yagura-event"]),
+    ("yagura-store", &["yagura-engine", "yagura-event", "yagura-rules"]),
     ("yagura-telemetry", &[]),
     ("yagura-crds", &["yagura-event", "yagura-rules", "yagura-engine"]),
     ("yagura-proto", &["yagura-event", "yagura-rules"]),

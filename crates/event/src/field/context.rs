@@ -118,6 +118,7 @@ pub(super) const FIELDS: &[Field] = &[
         |event| of_container(event, |container| container.id.as_ref().into()),
         |event, tree| known(tree, text).map(|id| container(event).id = id),
     )
+    .of_one_node()
     .unknowable()
     .shown(),
     Field::new(
@@ -167,6 +168,7 @@ pub(super) const FIELDS: &[Field] = &[
         |event| of_container(event, |container| container.pod_uid.as_ref().into()),
         |event, tree| known(tree, text).map(|uid| container(event).pod_uid = uid),
     )
+    .of_one_node()
     .unknowable()
     .shown(),
     Field::new(
@@ -235,6 +237,7 @@ pub(super) const FIELDS: &[Field] = &[
         |event| (&event.host.name).into(),
         |event, tree| text(tree).map(|name| Arc::make_mut(&mut event.host).name = name),
     )
+    .of_one_node()
     .shown(),
     Field::new(
         "host.boot.id",
@@ -243,7 +246,8 @@ pub(super) const FIELDS: &[Field] = &[
         "Boot id of the node.",
         |event| (&event.host.boot_id).into(),
         |event, tree| text(tree).map(|id| Arc::make_mut(&mut event.host).boot_id = id),
-    ),
+    )
+    .of_one_node(),
     Field::new(
         "host.os.kernel",
         Type::STRING,

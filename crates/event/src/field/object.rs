@@ -170,6 +170,7 @@ pub(super) fn parent_fields() -> impl Iterator<Item = Field> {
         access: Access::Parent(id),
         may_be_unknown: true,
         shown: matches!(member.name, "name" | "executable" | "args"),
+        of_one_node: member.name == "pid",
         ..Field::derived(
             member.path_of_parent,
             member.ty,

@@ -20,6 +20,7 @@ pub(super) const FIELDS: &[Field] = &[
         |event| event.process.id.pid.into(),
         |event, tree| whole(tree).map(|pid| process(event).id.pid = pid),
     )
+    .of_one_node()
     .shown(),
     Field::new(
         "process.name",
@@ -317,7 +318,8 @@ pub(super) const FIELDS: &[Field] = &[
         "Session id in the initial pid namespace.",
         |event| event.process.session.into(),
         |event, tree| whole(tree).map(|session| process(event).session = session),
-    ),
+    )
+    .of_one_node(),
     Field::new(
         "process.namespaces.pid",
         Type::INT,

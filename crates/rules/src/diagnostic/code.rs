@@ -109,6 +109,11 @@ catalogue! {
         "Correct the name, or update what is too old to know it.";
     BAD_TEMPLATE = 40, "A title cannot be read.", "title: \"{{process.name\"", "Write {{field}}.";
     BAD_FIELD_LIST = 41, "A grouping or shown field is not one.", "groupBy: [process]", "Name a field.";
+    BAD_THRESHOLD = 42, "A threshold cannot be counted.", "threshold: {count: 0, within: 300s}",
+        "Count 1 to 1,000,000 matches, or 1 to 1,024 different values, within at most 24 hours.";
+    GROUPED_TWICE = 43, "A rule with detect groups its signals as its windows are grouped.",
+        "(detect with a threshold, and signal: {groupBy: [container.id]})",
+        "Leave signal.groupBy out.";
     UNUSED_LET = 100, "A let name is not used.", "let: [{name: a, value: \"1\"}]", "Remove it.";
     ALWAYS_TRUE = 101, "The condition holds for everything.", "true || process.pid == 1", "Check what was meant.";
     ALWAYS_FALSE = 102, "The condition never holds.", "process.name == \"a\" && false", "Check what was meant.";

@@ -7,6 +7,7 @@ use super::changes::{ChangeKind, note};
 use super::count::{Origin, count, enqueue, open_signal};
 use super::lifetime::Lifetime;
 use super::schema::{RESOLVED, signed, unsigned};
+use super::windows::{self, Counted, Window};
 use super::{Excepted, Limits, SignalStore, StoreError, excepted};
 
 /// The spool of signals that the operator opens by itself. It belongs to no node, so no agent can claim it.
@@ -65,6 +66,8 @@ pub struct Match {
     pub severity: u8,
     /// How long the group's signal takes matches, and how soon another one may follow.
     pub lifetime: Lifetime,
+    /// The window that it counts in, across nodes; none: it is a detection by itself.
+    pub window: Option<Window>,
     /// What the signal says if it is opened now.
     pub detail: Vec<u8>,
     /// What the overflow signal says if it is opened now.
@@ -88,6 +91,10 @@ pub struct Applied {
     pub repeated: u64,
     /// Signals opened.
     pub opened: u64,
+    /// Matches that came later than their window waits for.
+    pub late: u64,
+    /// Groups of windows that made room for others.
+    pub evicted: u64,
     /// The sequence that is missing: everything from there on was left out.
     pub gap: Option<u64>,
     /// Records of a spool never seen that come before its first one here: another store acknowledged them.
@@ -183,8 +190,7 @@ impl SignalStore {
                         spool,
                         sequence,
                     };
-                    let opened = count(&transaction, &self.limits, found, origin, now)?;
-                    applied.opened += u64::from(opened);
+                    take(&transaction, &self.limits, found, origin, now, &mut applied)?;
                 }
                 Entry::Excepted(found) => excepted::add(&transaction, found)?,
                 Entry::Nothing => {}
@@ -278,6 +284,7 @@ impl SignalStore {
                     severity: found.severity,
                     // Whether it fails is observed: no time passes for it.
                     lifetime: Lifetime::UNLIMITED,
+                    window: None,
                     detail: found.detail.clone(),
                     overflow_detail: found.overflow_detail.clone(),
                     samples: Vec::new(),
@@ -299,6 +306,31 @@ impl SignalStore {
         transaction.commit()?;
         Ok(observed)
     }
+}
+
+/// Counts a match in its signal, or first in its window: then what makes that hold is counted.
+fn take(
+    transaction: &Transaction<'_>,
+    limits: &Limits,
+    found: &Match,
+    origin: Origin<'_>,
+    now: Timestamp,
+    applied: &mut Applied,
+) -> Result<(), StoreError> {
+    let opened = match &found.window {
+        None => count(transaction, limits, found, origin, now)?,
+        Some(window) => match windows::count(transaction, window, found, &mut applied.evicted)? {
+            Counted::Waits => false,
+            Counted::Late => {
+                applied.late += found.count;
+                false
+            }
+            // What is counted across nodes is no node's.
+            Counted::Detected(all) => count(transaction, limits, &all, Origin { node: "", ..origin }, now)?,
+        },
+    };
+    applied.opened += u64::from(opened);
+    Ok(())
 }
 
 /// Counts an entry of the operator's own under the next sequence of its own spool.

@@ -15,7 +15,7 @@ pub(super) const RESOLVED: i64 = 3;
 pub(super) const LAPSED: i64 = 4;
 
 /// Each step leads from the schema of its index to the next.
-pub(super) const STEPS: [&str; 4] = [FIRST, LIFE, NODES, EXCEPTED];
+pub(super) const STEPS: [&str; 5] = [FIRST, LIFE, NODES, EXCEPTED, WINDOWS];
 
 /// The schema that the first build wrote.
 pub(super) const FIRST: &str = "
@@ -135,6 +135,33 @@ CREATE TABLE excepted (
     count INTEGER NOT NULL,
     last INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+";
+
+/// What rules count over time across nodes.
+const WINDOWS: &str = "
+CREATE TABLE window (
+    state TEXT NOT NULL,
+    key BLOB NOT NULL,
+    -- Time of the newest match.
+    newest INTEGER NOT NULL,
+    body BLOB NOT NULL,
+    PRIMARY KEY (state, key)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX window_age ON window (state, newest);
+
+-- How many groups a state has; counting them takes too long for each new one.
+CREATE TABLE window_size (
+    state TEXT PRIMARY KEY,
+    groups INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TRIGGER window_in AFTER INSERT ON window BEGIN
+    INSERT INTO window_size (state, groups) VALUES (new.state, 1)
+        ON CONFLICT (state) DO UPDATE SET groups = groups + 1;
+END;
+CREATE TRIGGER window_out AFTER DELETE ON window BEGIN
+    UPDATE window_size SET groups = groups - 1 WHERE state = old.state;
+    DELETE FROM window_size WHERE state = old.state AND groups <= 0;
+END;
 ";
 
 /// Brings the file to the current schema, or refuses one of a later build.

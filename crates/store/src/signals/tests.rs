@@ -32,6 +32,7 @@ fn found(rule: &str, key: &str, count: u64) -> Match {
         incomplete: false,
         severity: 3,
         lifetime: Lifetime::default(),
+        window: None,
         detail: format!("{rule}/{key}").into_bytes(),
         overflow_detail: format!("{rule}/overflow").into_bytes(),
         samples: vec![key.into()],

@@ -7,8 +7,9 @@
 use std::collections::BTreeMap;
 
 use rusqlite::{Transaction, params};
+use yagura_engine::Changed;
 
-use super::{NewRecord, ROW_BYTES, Spool, SpoolError, Usage, classify, key};
+use super::{NewRecord, ROW_BYTES, Spool, SpoolError, Usage, classify, key, windows};
 
 /// Cause of losses for want of room.
 const FULL: &str = "spool-full";
@@ -28,25 +29,19 @@ impl Spool {
     /// Writes records in one commit: when it returns they survive the death of the process.
     /// On an error nothing is written.
     pub fn append(&mut self, records: &[NewRecord]) -> Result<Appended, SpoolError> {
-        self.write(records, &BTreeMap::new())
+        self.append_with(records, &BTreeMap::new(), &[])
     }
 
-    /// Writes records, and that `matches` were lost before they reached the spool, by cause.
-    pub fn append_with_losses(
+    /// Writes records, that matches were lost before they reached the spool, by cause, and what was counted on the way
+    /// to these records.
+    pub fn append_with(
         &mut self,
         records: &[NewRecord],
         losses: &BTreeMap<String, u64>,
-    ) -> Result<Appended, SpoolError> {
-        self.write(records, losses)
-    }
-
-    fn write(
-        &mut self,
-        records: &[NewRecord],
-        losses: &BTreeMap<String, u64>,
+        groups: &[Changed],
     ) -> Result<Appended, SpoolError> {
         let path = self.path.clone();
-        self.commit(records, losses)
+        self.commit(records, losses, groups)
             .map_err(|source| classify(&path, source))
     }
 
@@ -54,6 +49,7 @@ impl Spool {
         &mut self,
         records: &[NewRecord],
         losses: &BTreeMap<String, u64>,
+        groups: &[Changed],
     ) -> rusqlite::Result<Appended> {
         let mut writer = Writer {
             number: self.run.number,
@@ -67,6 +63,7 @@ impl Spool {
             writer.count_unplaced(cause, *matches)?;
         }
         writer.place_losses()?;
+        windows::write(&writer.transaction, groups)?;
         let mut appended = Appended::default();
         for record in records {
             appended.evicted += writer.make_room(record)?;

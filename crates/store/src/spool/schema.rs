@@ -29,6 +29,12 @@ CREATE TABLE IF NOT EXISTS unplaced (
     cause   TEXT PRIMARY KEY,
     matches INTEGER NOT NULL
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS window (
+    state TEXT NOT NULL,
+    key   BLOB NOT NULL,
+    body  BLOB NOT NULL,
+    PRIMARY KEY (state, key)
+) WITHOUT ROWID;
 ";
 
 /// Opens the file for this process alone.

@@ -199,7 +199,7 @@ fn losses_from_before_the_spool_take_a_sequence_of_their_own() {
     let folder = tempfile::tempdir().unwrap();
     let mut spool = Spool::open(&config(&folder, "boot", 1 << 20)).unwrap();
     let losses = BTreeMap::from([("disk-full".to_owned(), 12)]);
-    spool.append_with_losses(&[record("a", 1)], &losses).unwrap();
+    spool.append_with(&[record("a", 1)], &losses, &[]).unwrap();
     let found = all(&mut spool);
     assert_eq!(
         found[0].entry,

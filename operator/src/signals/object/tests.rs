@@ -27,6 +27,7 @@ pub(in super::super) fn index(description: &str) -> Index {
         remediation: "look".into(),
         attack: vec![("TA0002".into(), Some("T1059.004".into()))],
         lifetime: yagura_store::signals::Lifetime::default(),
+        windows: None,
     };
     index.policy.apply_rule(ServedRule {
         body: Arc::new(yagura_proto::content::seal(yagura_proto::v1::RuleBody {

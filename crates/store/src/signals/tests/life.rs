@@ -19,6 +19,7 @@ fn at_time(time: i64, lifetime: Lifetime) -> Match {
         first: at(time),
         last: at(time),
         lifetime,
+        window: None,
         ..found("r", "k", 1)
     }
 }
