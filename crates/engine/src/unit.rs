@@ -1,10 +1,12 @@
 //! Code: linear, with jumps, so that running it needs no recursion but into the body of a macro.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use regex::bytes::Regex;
 use yagura_event::field::MemberId;
 use yagura_event::{FieldId, Text, Tree};
+use yagura_rules::NamedList;
 use yagura_rules::expr::{ArithmeticOp, MacroKind, OrderOp};
 use yagura_rules::function::Function;
 
@@ -40,6 +42,10 @@ pub(crate) enum Op {
     In,
     /// Membership in a written list of many strings.
     InSet(u32),
+    /// Membership in a named list.
+    InNamed(u32),
+    /// A named list as a value.
+    Named(u32),
     Arithmetic(ArithmeticOp),
     Call(Function, u8),
     Matches(u32),
@@ -68,6 +74,7 @@ pub(crate) struct Unit {
     constants: Vec<Tree>,
     names: Vec<Text>,
     sets: Vec<HashSet<Box<[u8]>>>,
+    named: Vec<Arc<NamedList>>,
     patterns: Vec<Regex>,
     predicates: Vec<Range>,
 }

@@ -11,7 +11,9 @@ use yagura_engine::testing::run_rule_tests;
 use yagura_engine::{Excepted, Match, RuleSet, Scratch};
 use yagura_event::{Event, EventKind, Known, Registry, Text, Timestamp, Tree, build_event};
 use yagura_rules::source::{JoinedSource, Selector};
-use yagura_rules::{ExceptionSource, LetSource, Lists, Rule, RuleSource, RuleTest, Target, compile};
+use yagura_rules::{
+    ExceptionSource, LetSource, ListType, Lists, NamedList, Rule, RuleSource, RuleTest, Target, compile,
+};
 
 fn map(pairs: &[(&str, Tree)]) -> Tree {
     Tree::map(
@@ -306,4 +308,30 @@ fn bytes_that_are_no_text_match_as_bytes() {
     assert!(holds("process.name.matches(\"(?-u)^a\\\\xffb$\")"));
     assert!(holds("process.name.glob(\"a?b\")"));
     assert!(holds("size(process.name) == 3"));
+}
+
+#[test]
+fn a_named_list_is_one_node_however_many_rules_use_it_and_under_whatever_name() {
+    let list = || NamedList::new(ListType::Glob, ["/tmp/*", "/dev/shm/**"]).unwrap();
+    let lists = Lists::none().with("a", list()).with("b", list());
+    let compiled = |condition: &str| {
+        let source = RuleSource::new("r", condition);
+        compile(&source, Registry::workload(), &lists).rule.unwrap()
+    };
+    let set = RuleSet::new([
+        compiled("process.executable in lists[\"a\"]"),
+        compiled("process.executable in lists[\"b\"]"),
+        compiled("!(process.executable in lists[\"a\"])"),
+    ]);
+    assert_eq!(set.distinct_tests(), 1);
+    let matched = |executable: Tree| {
+        let event = event(&[("process", map(&[("executable", executable)]))]);
+        let matches = set.evaluate(&event, &mut Scratch::default());
+        let matches = matches.iter().map(|one| (one.rule, one.incomplete));
+        matches.collect::<Vec<_>>()
+    };
+    assert_eq!(matched("/tmp/x".into()), [(0, false), (1, false)]);
+    assert_eq!(matched("/tmp/x/y".into()), [(2, false)]);
+    assert_eq!(matched(Tree::Null), [(2, false)]);
+    assert_eq!(matched(Tree::Unknown), [(0, true), (1, true), (2, true)]);
 }

@@ -1,5 +1,6 @@
 //! Byte strings as kernels and people write them.
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -34,6 +35,13 @@ impl Text {
 impl Default for Text {
     fn default() -> Self {
         Self(Arc::from(&b""[..]))
+    }
+}
+
+/// A set of texts is asked for bytes: both have the same hash, equality and order.
+impl Borrow<[u8]> for Text {
+    fn borrow(&self) -> &[u8] {
+        &self.0
     }
 }
 

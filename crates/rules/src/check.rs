@@ -2,7 +2,7 @@
 //!
 //! Children stand before their parents in the tree, so one pass over it in order is enough, without recursion.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use yagura_event::field::{ObjectKind, Scalar};
 use yagura_event::{FieldId, Registry, Tree, Type};
@@ -55,6 +55,8 @@ pub(crate) struct Checker<'r> {
     lets: Vec<Let>,
     /// What patterns the part that is being checked may add.
     patterns: PatternLimits,
+    /// Names of lists that were asked for, whether there are such or not.
+    pub(crate) used_lists: BTreeSet<String>,
     pub(crate) sink: Sink,
 }
 
@@ -88,6 +90,7 @@ impl<'r> Checker<'r> {
                 count: limits::PATTERNS,
                 bytes: limits::REGEX_BYTES,
             },
+            used_lists: BTreeSet::new(),
             sink: Sink::default(),
         }
     }
@@ -95,6 +98,7 @@ impl<'r> Checker<'r> {
     /// Checks one source; `None` when it has an error.
     pub(crate) fn check(&mut self, source: &str, part: Part) -> Option<ExprId> {
         let before = self.sink.len();
+        let from = self.program.nodes().len();
         let ast = parser::parse(source, part, &mut self.sink)?;
         let mut walk = Walk {
             ast: &ast,
@@ -111,6 +115,7 @@ impl<'r> Checker<'r> {
             walk.senses.push(sense);
         }
         let root = self.value(&walk, ast.root?)?;
+        self.check_named_lists(part, from, root);
         // What is left of a source with a mistake says nothing.
         (self.sink.len() == before).then_some(root)
     }

@@ -1,6 +1,6 @@
 //! Whole rules and checks: from their sources to what the engine runs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use yagura_event::{FieldId, KindSet, Registry, Severity, Tree};
@@ -84,6 +84,8 @@ pub struct Compiled {
     pub rule: Option<Arc<Rule>>,
     /// Errors and warnings, in the order of the source.
     pub diagnostics: Vec<Diagnostic>,
+    /// Names of the lists that it asks for, whether there are such or not.
+    pub lists: BTreeSet<String>,
 }
 
 /// Compiles a rule.
@@ -142,6 +144,7 @@ pub fn compile(rule: &RuleSource, registry: &Registry, lists: &Lists) -> Compile
         return Compiled {
             rule: None,
             diagnostics: checker.sink.finish(),
+            lists: checker.used_lists,
         };
     };
     let roots: Vec<ExprId> = std::iter::once(condition)
@@ -158,7 +161,7 @@ pub fn compile(rule: &RuleSource, registry: &Registry, lists: &Lists) -> Compile
             } else {
                 rule.uid.clone()
             },
-            hash: rule.hash(),
+            hash: lists.hash_with(rule.hash(), &checker.used_lists),
             severity: rule.severity,
             where_: rule.where_.clone(),
             program: std::mem::take(&mut checker.program),
@@ -176,6 +179,7 @@ pub fn compile(rule: &RuleSource, registry: &Registry, lists: &Lists) -> Compile
     Compiled {
         rule,
         diagnostics: checker.sink.finish(),
+        lists: checker.used_lists,
     }
 }
 
@@ -234,6 +238,8 @@ pub struct CompiledCheck {
     pub check: Option<Arc<Check>>,
     /// Errors and warnings, in the order of the source.
     pub diagnostics: Vec<Diagnostic>,
+    /// Names of the lists that it asks for, whether there are such or not.
+    pub lists: BTreeSet<String>,
 }
 
 /// Compiles a check, with parameters that a framework gives in place of the check's own.
@@ -273,6 +279,7 @@ pub fn compile_check(
         return CompiledCheck {
             check: None,
             diagnostics: checker.sink.finish(),
+            lists: checker.used_lists,
         };
     };
     let applies_when = applies_when.flatten();
@@ -296,6 +303,7 @@ pub fn compile_check(
     CompiledCheck {
         check: compiled,
         diagnostics: checker.sink.finish(),
+        lists: checker.used_lists,
     }
 }
 

@@ -96,6 +96,10 @@ impl Estimate<'_> {
     fn size_of(&self, expr: &Expr, variables: &[Size]) -> Size {
         match expr {
             Expr::Const(value) => size_of_tree(value),
+            Expr::Named(list) => Size {
+                bytes: list.longest() as u64,
+                elements: list.len() as u64,
+            },
             Expr::Field(id) => {
                 let field = self.registry.field(*id);
                 let size = size_of_type(field.ty);
@@ -193,6 +197,7 @@ impl Estimate<'_> {
             Expr::In(left, right) => match program.get(*right) {
                 // Lists that are written out are looked up by hash.
                 Expr::Const(_) => self.size(*left).bytes.min(STRING),
+                Expr::Named(list) => list.steps(self.size(*left).bytes.min(STRING)),
                 _ => self
                     .size(*right)
                     .elements
@@ -215,6 +220,7 @@ impl Estimate<'_> {
                 .steps
                 .saturating_mul(self.visited(*range)),
             Expr::Const(_)
+            | Expr::Named(_)
             | Expr::Field(_)
             | Expr::Variable(_)
             | Expr::Member(..)

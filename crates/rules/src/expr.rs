@@ -3,11 +3,14 @@
 //! A [`Program`] is flat and its children stand before their parents, so walking and dropping it need no
 //! recursion. It is a graph rather than a tree: a `let` stands in it once, however often it is used.
 
+use std::sync::Arc;
+
 use regex::bytes::Regex;
 use yagura_event::field::MemberId;
 use yagura_event::{FieldId, Text, Tree};
 
 use crate::function::Function;
+use crate::lists::NamedList;
 
 /// An expression by its place in its program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -146,13 +149,15 @@ pub enum Expr {
     },
     /// A list whose elements are not all written out.
     List(Vec<ExprId>),
+    /// A named list. Only one of strings is a value; others stand on the right of [`Expr::In`] and nowhere else.
+    Named(Arc<NamedList>),
 }
 
 impl Expr {
     /// The expressions that it is made of, in the order in which they are written.
     pub fn children(&self) -> impl Iterator<Item = ExprId> + '_ {
         let (fixed, many): ([Option<ExprId>; 3], &[ExprId]) = match self {
-            Self::Const(_) | Self::Field(_) | Self::Variable(_) => ([None; 3], &[]),
+            Self::Const(_) | Self::Field(_) | Self::Variable(_) | Self::Named(_) => ([None; 3], &[]),
             Self::Member(base, _)
             | Self::Select(base, _)
             | Self::IsNull(base)

@@ -35,7 +35,7 @@ pub use compile::{Check, Compiled, CompiledCheck, Rule, compile, compile_check};
 pub use diagnostic::{CATALOGUE, Code, Diagnostic, Level, Origin, Part, Piece, Position, Span, render};
 pub use expr::{Expr, ExprId, Program};
 pub use function::{FunctionDoc, functions};
-pub use lists::Lists;
+pub use lists::{ListType, Lists, NamedList};
 pub use source::{
     CheckSource, ExceptionSource, LetSource, RuleSource, RuleTest, SignalSource, Target, WhereSource,
 };

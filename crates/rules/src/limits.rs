@@ -43,3 +43,15 @@ pub const CHECK_COST: u64 = 100_000_000;
 pub const EXPANDED_NODES: u64 = 50_000;
 /// Most diagnostics for one rule; those beyond are not kept.
 pub const DIAGNOSTICS: usize = 50;
+/// Most values of one named list.
+pub const LIST_VALUES: usize = 50_000;
+/// Longest value of a named list, in bytes.
+pub const LIST_VALUE_BYTES: usize = 4_096;
+/// All values of one named list together, in bytes, with three more for each: what an object may hold.
+pub const LIST_BYTES: usize = 900 << 10;
+/// Most globs of one named list for which a matcher must be compiled.
+pub const LIST_PATTERNS: usize = 512;
+/// Those globs together, in bytes.
+pub const LIST_PATTERN_BYTES: usize = 64 << 10;
+/// Memory of one compiled matcher of a named list, in bytes.
+pub const LIST_REGEX_BYTES: usize = 4 << 20;

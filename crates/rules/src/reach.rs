@@ -124,7 +124,7 @@ fn step<'p>(
     let of = |id: &ExprId| &known[id.index()];
     let bool_or_anything = |value: Option<bool>| value.map_or(Known::Anything, Known::Bool);
     match expr {
-        Expr::Const(Tree::Unknown) | Expr::Variable(_) | Expr::List(_) => Known::Anything,
+        Expr::Const(Tree::Unknown) | Expr::Variable(_) | Expr::List(_) | Expr::Named(_) => Known::Anything,
         Expr::Const(value) => Known::Value(value),
         Expr::Field(id) => {
             let field = registry.field(*id);
@@ -164,6 +164,11 @@ fn step<'p>(
                 OrderOp::GreaterEqual => order.is_some_and(std::cmp::Ordering::is_ge),
             })
         }),
+        Expr::In(left, right) if let Expr::Named(list) = program.get(*right) => match of(left).view() {
+            Some(ValueRef::Bytes(text)) => Known::Bool(list.holds(&text)),
+            Some(_) => Known::Bool(false),
+            None => Known::Anything,
+        },
         Expr::In(left, right) => compare(of(left), of(right), |left, right| match right {
             ValueRef::List(list) => list.contains(left),
             _ => None,

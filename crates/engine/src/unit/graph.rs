@@ -60,7 +60,7 @@ impl Graph {
         let to = |id: &ExprId| nodes[id.index()];
         let all = |ids: &[ExprId]| ids.iter().map(to).collect::<Vec<_>>();
         match expr {
-            Expr::Const(_) | Expr::Field(_) | Expr::Variable(_) => expr.clone(),
+            Expr::Const(_) | Expr::Named(_) | Expr::Field(_) | Expr::Variable(_) => expr.clone(),
             Expr::Member(base, member) => Expr::Member(to(base), *member),
             Expr::Select(base, name) => Expr::Select(to(base), name.clone()),
             Expr::Index(base, index) => Expr::Index(to(base), to(index)),
@@ -138,6 +138,11 @@ fn encode(expr: &Expr, out: &mut Vec<u8>) {
         Expr::Matches(_, pattern) => (17, pattern.0),
         Expr::Macro { kind, variable, .. } => (18, (*kind as u32) << 8 | u32::from(*variable)),
         Expr::List(_) => (19, 0),
+        // However many rules use it, and under whatever name: the same values are one node.
+        Expr::Named(list) => {
+            out.extend_from_slice(list.digest());
+            (20, 0)
+        }
     };
     for child in expr.children() {
         out.extend(child.0.to_be_bytes());

@@ -1,8 +1,10 @@
 //! From the graph to code.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use yagura_event::Tree;
+use yagura_rules::NamedList;
 use yagura_rules::expr::{Expr, ExprId, MacroKind};
 
 use super::{Graph, Op, Range, Unit};
@@ -28,6 +30,7 @@ pub(super) struct Lowering<'g> {
     predicates: HashMap<ExprId, u32>,
     constants: HashMap<ExprId, u32>,
     sets: HashMap<ExprId, u32>,
+    named: HashMap<ExprId, u32>,
     waiting: Vec<ExprId>,
 }
 
@@ -43,6 +46,7 @@ impl Graph {
             predicates: HashMap::new(),
             constants: HashMap::new(),
             sets: HashMap::new(),
+            named: HashMap::new(),
             waiting: Vec::new(),
         };
         let ranges = roots.iter().map(|root| lowering.code(*root, true)).collect();
@@ -167,7 +171,10 @@ impl Lowering<'_> {
             }
             Expr::In(left, right) => {
                 tasks.push(Task::Expr(*left, share));
-                if let Some(set) = self.set(*right) {
+                if let Expr::Named(list) = graph.expr(*right) {
+                    let named = self.named(*right, list);
+                    tasks.push(Task::Op(Op::InNamed(named)));
+                } else if let Some(set) = self.set(*right) {
                     tasks.push(Task::Op(Op::InSet(set)));
                 } else {
                     tasks.push(Task::Expr(*right, share));
@@ -194,6 +201,7 @@ impl Lowering<'_> {
                 }
                 Op::Const(index)
             }
+            Expr::Named(list) => Op::Named(self.named(id, list)),
             Expr::Field(id) => Op::Field(*id),
             Expr::Variable(level) => Op::Variable(*level),
             Expr::Member(_, member) => Op::Member(*member),
@@ -229,6 +237,16 @@ impl Lowering<'_> {
         }
     }
 
+    /// The place of a named list.
+    fn named(&mut self, id: ExprId, list: &Arc<NamedList>) -> u32 {
+        let next = u32::try_from(self.unit.named.len()).unwrap_or(u32::MAX);
+        let index = *self.named.entry(id).or_insert(next);
+        if index == next {
+            self.unit.named.push(Arc::clone(list));
+        }
+        index
+    }
+
     /// The set of a written list of many strings.
     fn set(&mut self, list: ExprId) -> Option<u32> {
         if let Some(set) = self.sets.get(&list) {
@@ -260,6 +278,7 @@ fn is_test(expr: &Expr) -> bool {
         Expr::Call(function, _) => function.is_test(),
         Expr::Macro { kind, .. } => !matches!(kind, MacroKind::Filter | MacroKind::Map),
         Expr::Const(_)
+        | Expr::Named(_)
         | Expr::Field(_)
         | Expr::Variable(_)
         | Expr::Member(..)

@@ -140,6 +140,14 @@ impl<'a, S: Subject> Machine<'a, '_, S> {
         let unit = self.unit;
         match op {
             Op::Const(index) => self.push(&unit.constants[index as usize]),
+            Op::Named(index) => {
+                let list = ListRef {
+                    // Others are no values, which the compiler made sure of.
+                    items: Items::Texts(unit.named[index as usize].strings().unwrap_or_default()),
+                    complete: true,
+                };
+                self.stack.push(ValueRef::List(list));
+            }
             Op::Field(id) => {
                 let value = self.subject.field(id);
                 self.stack.push(value);
@@ -214,6 +222,15 @@ impl<'a, S: Subject> Machine<'a, '_, S> {
                 let result = match self.pop() {
                     ValueRef::Bytes(text) => Truth::from(unit.sets[set as usize].contains(&text[..])),
                     ValueRef::Unknown => Truth::Unknown,
+                    _ => Truth::False,
+                };
+                self.push(result);
+            }
+            Op::InNamed(list) => {
+                let list = &unit.named[list as usize];
+                let result = match self.pop() {
+                    ValueRef::Bytes(text) => Truth::from(list.holds(&text)),
+                    ValueRef::Unknown if !list.is_empty() => Truth::Unknown,
                     _ => Truth::False,
                 };
                 self.push(result);

@@ -13,7 +13,7 @@ use proptest::test_runner::{Config, TestRunner};
 use yagura_engine::posture::{Judge, Verdict};
 use yagura_engine::{RuleSet, Scratch};
 use yagura_event::{Event, Known, Registry, Text, Timestamp, Tree, ValueRef, build_event};
-use yagura_rules::{CheckSource, LetSource, Lists, RuleSource, compile, compile_check};
+use yagura_rules::{CheckSource, LetSource, RuleSource, compile, compile_check};
 
 mod oracle;
 mod random;
@@ -31,7 +31,7 @@ fn differ_on_event(conditions: &[String], event: &Event, plant: Plant) -> Option
                 name: "held".to_owned(),
                 value: condition.clone(),
             }];
-            compile(&source, registry, &Lists::default()).rule
+            compile(&source, registry, &random::lists()).rule
         })
         .collect();
     let set = RuleSet::new(rules.iter().map(Arc::clone));
@@ -59,7 +59,7 @@ fn differ_on_event(conditions: &[String], event: &Event, plant: Plant) -> Option
 /// Where engine and oracle differ on a resource, in words.
 fn differ_on_resource(condition: &str, resource: &Tree, plant: Plant) -> Option<String> {
     let source = CheckSource::new("c", "any", condition);
-    let check = compile_check(&source, &BTreeMap::new(), &Lists::default()).check?;
+    let check = compile_check(&source, &BTreeMap::new(), &random::lists()).check?;
     let judge = Judge::new(Arc::clone(&check));
     let engine = match judge.evaluate(resource, &mut Scratch::default()).verdict {
         Verdict::Pass => Some(true),
@@ -180,7 +180,7 @@ fn most_random_conditions_compile() {
         let condition = random::on_events().new_tree(&mut runner).unwrap().current();
         let source = RuleSource::new("r", &condition);
         compiled += usize::from(
-            compile(&source, Registry::workload(), &Lists::default())
+            compile(&source, Registry::workload(), &random::lists())
                 .rule
                 .is_some(),
         );

@@ -10,9 +10,9 @@
 use yagura_event::field::ObjectRef;
 use yagura_event::value::ListRef;
 use yagura_event::{FieldId, Tree, ValueRef};
-use yagura_rules::Program;
 use yagura_rules::expr::{ArithmeticOp, Expr, ExprId, MacroKind, OrderOp};
 use yagura_rules::function::Function;
+use yagura_rules::{NamedList, Program};
 
 /// A mistake that is planted on purpose: the comparison has to notice each of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +49,14 @@ pub(crate) struct Oracle<'a, F> {
     pub(crate) program: &'a Program,
     pub(crate) field: F,
     pub(crate) plant: Plant,
+}
+
+/// A named list whose values are no texts to compare with.
+fn matcher(expr: &Expr) -> Option<&NamedList> {
+    match expr {
+        Expr::Named(list) if list.strings().is_none() => Some(list),
+        _ => None,
+    }
 }
 
 /// Three-valued truth, unknown as `None`.
@@ -138,6 +146,11 @@ impl<'a, F: Fn(FieldId) -> ValueRef<'a>> Oracle<'a, F> {
     fn eval(&self, id: ExprId, variables: &mut Vec<Value<'a>>) -> Value<'a> {
         match self.program.get(id) {
             Expr::Const(tree) => owned(tree),
+            Expr::Named(list) => {
+                let texts = list.strings().unwrap_or_default();
+                let texts = texts.iter().map(|text| Value::Text(text.as_bytes().to_vec()));
+                Value::List(texts.collect(), true)
+            }
             Expr::Field(id) => value(&(self.field)(*id)),
             Expr::Variable(level) => variables[usize::from(*level)].clone(),
             Expr::Member(base, member) => match self.eval(*base, variables) {
@@ -209,6 +222,13 @@ impl<'a, F: Fn(FieldId) -> ValueRef<'a>> Oracle<'a, F> {
             Expr::Order(operator, left, right) => {
                 let (left, right) = (self.eval(*left, variables), self.eval(*right, variables));
                 from_truth(self.order(*operator, &left, &right))
+            }
+            Expr::In(left, right) if let Some(list) = matcher(self.program.get(*right)) => {
+                match self.eval(*left, variables) {
+                    Value::Text(text) => Value::Bool(list.holds(&text)),
+                    Value::Unknown => Value::Unknown,
+                    _ => Value::Bool(false),
+                }
             }
             Expr::In(left, right) => {
                 let (left, right) = (self.eval(*left, variables), self.eval(*right, variables));

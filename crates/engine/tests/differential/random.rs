@@ -1,6 +1,7 @@
 //! Random conditions, as text, so that the whole compiler takes part.
 
 use proptest::prelude::*;
+use yagura_rules::{ListType, Lists, NamedList};
 
 /// Texts that events and conditions have in common, so that tests sometimes hold.
 pub(crate) const TEXTS: &[&str] = &[
@@ -17,6 +18,19 @@ pub(crate) const TEXTS: &[&str] = &[
     "::ffff:10.0.0.1",
     "L2Jpbi9zaA==",
 ];
+
+/// Lists that conditions name.
+pub(crate) fn lists() -> Lists {
+    let list = |kind, values: &[&str]| NamedList::new(kind, values.iter().copied()).unwrap();
+    Lists::none()
+        .with(
+            "texts",
+            list(ListType::String, &["sh", "2", "8.8.8.8", "/bin/sh"]),
+        )
+        .with("globs", list(ListType::Glob, &["/bin/*", "/usr/**", "?h", "-*"]))
+        .with("networks", list(ListType::Cidr, &["8.0.0.0/8", "10.0.0.1"]))
+        .with("nothing", list(ListType::String, &[]))
+}
 
 /// Members of resources.
 pub(crate) const MEMBERS: &[&str] = &["a", "b", "c", "d"];
@@ -124,6 +138,10 @@ fn conditions(leaves: &Leaves) -> BoxedStrategy<String> {
             .prop_map(|(text, method, other)| format!("{text}.{method}({other})")),
         2 => (text.clone(), pattern).prop_map(|(text, pattern)| format!("{text}.{pattern}")),
         2 => (text.clone(), words.clone()).prop_map(|(text, words)| format!("{text} in {words}")),
+        2 => (text.clone(), prop::sample::select(vec!["texts", "globs", "networks", "nothing"]))
+            .prop_map(|(text, name)| format!("{text} in lists[{name:?}]")),
+        1 => list.clone().prop_map(|list| format!("{list}.exists(e, e in lists[\"globs\"])")),
+        1 => list.clone().prop_map(|list| format!("{list}.intersects(lists[\"texts\"])")),
         2 => (text, list.clone()).prop_map(|(text, list)| format!("{text} in {list}")),
         2 => any.clone().prop_map(|any| format!("has({any})")),
         2 => any.prop_map(|any| format!("{any} == null")),

@@ -1,13 +1,16 @@
 //! What names mean: fields, `let` names, variables, members.
 
+use std::sync::Arc;
+
 use yagura_event::field::Scalar;
 use yagura_event::{Text, Tree, Type};
 
 use super::types::{article, text_of, type_of_tree};
 use super::{Checker, Sense, Walk, is_reserved};
 use crate::ast::NodeId;
-use crate::diagnostic::{Code, Span};
-use crate::expr::Expr;
+use crate::diagnostic::{Code, Part, Span};
+use crate::expr::{Expr, ExprId};
+use crate::lists::NoList;
 use crate::suggest::nearest;
 
 impl Checker<'_> {
@@ -193,7 +196,7 @@ impl Checker<'_> {
     fn object_member(
         &mut self,
         walk: &Walk<'_>,
-        value: crate::expr::ExprId,
+        value: ExprId,
         kind: yagura_event::field::ObjectKind,
         name: &str,
         span: Span,
@@ -267,13 +270,60 @@ impl Checker<'_> {
             self.error(Code::UNKNOWN_LIST, walk.part, walk.span(index), message, None);
             return Sense::Error;
         };
-        let Some(list) = self.lists.tree(&name) else {
-            let help = nearest(&name, self.lists.names()).map(|near| format!("did you mean {near}?"));
-            let message = format!("unknown list {}", Tree::from(name.as_str()).shown());
-            self.error(Code::UNKNOWN_LIST, walk.part, walk.span(index), message, help);
-            return Sense::Error;
+        self.used_lists.insert(name.clone());
+        let shown = Tree::from(name.as_str()).shown();
+        let (message, help) = match self.lists.find(&name) {
+            Ok(list) => {
+                let list = Arc::clone(list);
+                return self.emit(walk, Expr::Named(list), Type::STRINGS, span);
+            }
+            Err(NoList::Unusable(why)) => (format!("the list {shown} cannot be used: {why}"), None),
+            Err(NoList::Unknown) => {
+                let help = match nearest(&name, self.lists.names()) {
+                    Some(near) => format!("did you mean {near}?"),
+                    None => "there has to be a ValueList of this name".to_owned(),
+                };
+                (format!("unknown list {shown}"), Some(help))
+            }
         };
-        self.emit(walk, Expr::Const(list), Type::STRINGS, span)
+        self.error(Code::UNKNOWN_LIST, walk.part, walk.span(index), message, help);
+        Sense::Error
+    }
+
+    /// Refuses named lists that are no values where one is wanted, in the expressions from this one on.
+    pub(super) fn check_named_lists(&mut self, part: Part, from: usize, root: ExprId) {
+        let mut wrong: Vec<ExprId> = Vec::new();
+        for expr in &self.program.nodes()[from..] {
+            let members = match expr {
+                Expr::In(..) => 1,
+                _ => usize::MAX,
+            };
+            wrong.extend(
+                expr.children()
+                    .take(members)
+                    .filter(|child| self.is_no_value(*child)),
+            );
+        }
+        // A let gives it a name, and is checked where that is used.
+        if !matches!(part, Part::Let(_)) && self.is_no_value(root) {
+            wrong.push(root);
+        }
+        for id in wrong {
+            let Expr::Named(list) = self.program.get(id) else {
+                continue;
+            };
+            let message = format!("a list of type {} can only stand after `in`", list.kind());
+            let (_, span) = self.place_in(part, id);
+            let help = Some(
+                "write value in lists[\"name\"]; only a list of strings has values that can be read"
+                    .to_owned(),
+            );
+            self.error(Code::WRONG_TYPE, part, span, message, help);
+        }
+    }
+
+    fn is_no_value(&self, id: ExprId) -> bool {
+        matches!(self.program.get(id), Expr::Named(list) if list.strings().is_none())
     }
 }
 

@@ -7,7 +7,7 @@ use super::names::Shown;
 use super::types::{article, comparable, is_boolean, is_int, is_number, text_of, unify};
 use super::{Checker, Sense, Walk};
 use crate::ast::{BinaryOp, Node, NodeId};
-use crate::diagnostic::{Code, Span};
+use crate::diagnostic::{Code, Part, Span};
 use crate::expr::{ArithmeticOp, Expr, ExprId, OrderOp};
 use crate::suggest::nearest;
 
@@ -102,7 +102,7 @@ impl Checker<'_> {
         if is_boolean(ty) {
             return true;
         }
-        let (_, span) = self.place_in(walk, value);
+        let (_, span) = self.place_in(walk.part, value);
         let message = format!("`{operator}` wants true or false, this is {}", article(ty));
         let help = Some("compare it with something, or use has(…)".to_owned());
         self.error(Code::WRONG_TYPE, walk.part, span, message, help);
@@ -110,12 +110,12 @@ impl Checker<'_> {
     }
 
     /// Where a value stands, which for a `let` is elsewhere: then the use counts.
-    fn place_in(&self, walk: &Walk<'_>, value: ExprId) -> (crate::diagnostic::Part, Span) {
-        let (part, span) = self.place(value);
-        if part == walk.part {
+    pub(super) fn place_in(&self, part: Part, value: ExprId) -> (Part, Span) {
+        let (of_value, span) = self.place(value);
+        if of_value == part {
             (part, span)
         } else {
-            (walk.part, Span::default())
+            (part, Span::default())
         }
     }
 
@@ -180,7 +180,7 @@ impl Checker<'_> {
                 Some(near) => format!("did you mean {near}?"),
                 None => format!("there are {}", EventKind::ALL.map(EventKind::as_str).join(", ")),
             };
-            let (_, span) = self.place_in(walk, literal);
+            let (_, span) = self.place_in(walk.part, literal);
             self.error(
                 Code::UNKNOWN_KIND,
                 walk.part,
