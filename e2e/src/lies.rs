@@ -7,14 +7,19 @@ use yagura_proto::v1::{Fold, GroupPart, RecordBatch, ReportRequest, SpoolRecord,
 
 /// One match of a rule now, in a group that names a pod.
 pub fn fold(rule: &str, pod: &str) -> Fold {
+    fold_of(rule, "k8s.pod.uid", pod)
+}
+
+/// One match of a rule now, in the group of a field's value.
+pub fn fold_of(rule: &str, field: &str, value: &str) -> Fold {
     let value = Value {
-        kind: Some(Kind::Text(pod.into())),
+        kind: Some(Kind::Text(value.into())),
     };
     let now = now();
     Fold {
         rule_uid: rule.to_owned(),
         group: vec![GroupPart {
-            field: "k8s.pod.uid".to_owned(),
+            field: field.to_owned(),
             value: Some(value),
         }],
         title: "A lie".to_owned(),

@@ -22,7 +22,7 @@ use yagura_node_agent::redact::{Key, Redactor};
 use yagura_node_agent::rules::{Active, ActiveRule, Rules};
 use yagura_proto::v1::spool_record::Record;
 use yagura_proto::v1::{Excepted, Fold, SpoolRecord};
-use yagura_rules::source::{ExceptionSource, JoinedSource};
+use yagura_rules::source::{DetectSource, ExceptionSource, JoinedSource, ThresholdSource};
 use yagura_rules::{Lists, RuleSource, compile};
 use yagura_store::spool::{Entry, Position, SpoolConfig};
 use yagura_telemetry::Registry;
@@ -309,6 +309,51 @@ async fn matches_are_reported_under_the_rule_that_they_matched() {
             .sum::<u64>()
     };
     assert_eq!((count("first"), count("second")), (2, 1));
+}
+
+/// A rule on more than one `su` of a process within a minute.
+fn counting(title: &str) -> Active {
+    let mut source = RuleSource::new("su", "process.name == \"su\"");
+    "uid-3".clone_into(&mut source.uid);
+    title.clone_into(&mut source.title);
+    source.detect = Some(DetectSource::Threshold(ThresholdSource {
+        count: 5,
+        within: 60_000_000_000,
+        group_by: vec!["process.pid".to_owned()],
+        ..ThresholdSource::default()
+    }));
+    let compiled = compile(&source, Fields::workload(), &Lists::builtin());
+    let rule = ActiveRule {
+        rule: compiled.rule.unwrap(),
+        hash: title.to_owned(),
+    };
+    Active::new(vec![rule], "revision".to_owned())
+}
+
+#[tokio::test]
+async fn what_a_rule_counted_outlives_the_process_and_an_edit_of_its_title() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut told = 0;
+    for (round, title) in ["first", "first", "second", "second"].into_iter().enumerate() {
+        let mut pipeline = Pipeline::new(folder.path());
+        pipeline.rules.swap(counting(title));
+        for _ in 0..2 {
+            pipeline.judge.event(&exec("su", 1, 1000));
+            pipeline
+                .judge
+                .event(&exec("su", i64::try_from(round).unwrap() + 100, 1000));
+        }
+        let (journal, metrics) = pipeline.finish();
+        told += metrics.window_told.get();
+        assert_eq!((metrics.matches.get(), metrics.window_taken.get()), (4, 4));
+        assert_eq!(metrics.spooled.get(), metrics.window_told.get());
+        let (folds, _) = spooled(&journal).await;
+        let count: u64 = folds.iter().map(|fold| fold.count).sum();
+        assert_eq!(count, told, "round {round}");
+        // The fifth is in the third round, which tells six: four that waited and its own.
+        assert_eq!(told, [0, 0, 6, 8][round], "round {round}");
+        drop(journal);
+    }
 }
 
 /// A file system of 64 MiB, unmounted at the end.

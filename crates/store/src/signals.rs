@@ -24,6 +24,7 @@ mod windows;
 use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
+use yagura_engine::window::MAX_GROUPS;
 use yagura_event::Timestamp;
 
 pub use apply::{Applied, Entry, Incoming, Match, Observation, Observed};
@@ -50,6 +51,8 @@ pub struct Limits {
     pub open_per_node: u32,
     /// Signals to be looked at in all; beyond, every rule's overflow signal counts on.
     pub open: u32,
+    /// Groups that a rule counts over time across nodes; beyond, the one without a match for longest is forgotten.
+    pub window_groups: usize,
     /// Nanoseconds between writes of one signal: after the first, the second, all further ones.
     pub pace: [i64; 3],
 }
@@ -61,6 +64,7 @@ impl Default for Limits {
             open_per_rule_and_namespace: 100,
             open_per_node: 500,
             open: 10_000,
+            window_groups: MAX_GROUPS,
             pace: [SECOND, 10 * SECOND, 60 * SECOND],
         }
     }

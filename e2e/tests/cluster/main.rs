@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+mod count_over_time;
 mod count_repeated_acts;
 mod detect_host_process;
 mod detect_shell_in_pod;

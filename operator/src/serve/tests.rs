@@ -7,6 +7,7 @@ mod records;
 mod rivals;
 mod rotation;
 mod strangers;
+mod windows;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -36,7 +37,7 @@ use crate::args::Args;
 use crate::budget::WriteBudget;
 use crate::context::Context;
 use crate::index::pods::{ContainerRecord, PodRecord};
-use crate::index::policy::{RuleMeta, ServedRule};
+use crate::index::policy::{RuleMeta, ServedRule, Windows};
 use crate::index::{Index, SharedIndex};
 use crate::metrics::Metrics;
 use crate::signals::{self, Ledger, LedgerError};
@@ -157,6 +158,11 @@ impl Operator {
     }
 
     fn apply_rule(&self, uid: &str, condition: &str) {
+        self.apply_counting(uid, condition, None);
+    }
+
+    /// Applies a rule that counts over time.
+    fn apply_counting(&self, uid: &str, condition: &str, windows: Option<Windows>) {
         let body = content::seal(RuleBody {
             uid: uid.into(),
             name: format!("rule-{uid}"),
@@ -175,7 +181,7 @@ impl Operator {
             remediation: String::new(),
             attack: Vec::new(),
             lifetime: yagura_store::signals::Lifetime::default(),
-            windows: None,
+            windows,
         };
         self.context.index.write().policy.apply_rule(ServedRule {
             meta: Arc::new(meta),

@@ -302,6 +302,10 @@ pub(crate) const DECISIONS: &[Decision] = &[
                 "operator/tests/apiserver/outage.rs",
                 "while_the_api_server_is_away_reports_are_counted_and_writes_wait_apiserver",
             ),
+            proof(
+                "e2e/tests/cluster/survive_outage.rs",
+                "counts_are_exact_when_the_api_server_was_away_during_an_attack",
+            ),
         ],
         open: None,
     },
@@ -427,8 +431,29 @@ pub(crate) const DECISIONS: &[Decision] = &[
     Decision {
         number: 16,
         says: "Windows run where their keys live.",
-        proofs: &[],
-        open: Some("the language has no windows yet"),
+        proofs: &[
+            proof(
+                "crates/rules/tests/diagnostics.rs",
+                "windows_are_on_nodes_when_what_they_group_by_is",
+            ),
+            proof(
+                "crates/engine/tests/thresholds.rs",
+                "a_node_counts_what_is_its_own_and_passes_on_what_is_not",
+            ),
+            proof(
+                "operator/src/serve/tests/windows.rs",
+                "what_nodes_report_of_a_rule_across_nodes_is_counted_together",
+            ),
+            proof(
+                "e2e/tests/cluster/count_over_time.rs",
+                "a_node_counts_what_is_its_own_also_when_its_agent_is_killed",
+            ),
+            proof(
+                "e2e/tests/cluster/count_over_time.rs",
+                "what_happens_on_several_nodes_is_counted_together_also_when_the_operator_is_killed",
+            ),
+        ],
+        open: None,
     },
     Decision {
         number: 17,

@@ -319,7 +319,7 @@ fn take(
 ) -> Result<(), StoreError> {
     let opened = match &found.window {
         None => count(transaction, limits, found, origin, now)?,
-        Some(window) => match windows::count(transaction, window, found, &mut applied.evicted)? {
+        Some(window) => match windows::count(transaction, limits, window, found, &mut applied.evicted)? {
             Counted::Waits => false,
             Counted::Late => {
                 applied.late += found.count;

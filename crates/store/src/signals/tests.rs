@@ -4,6 +4,7 @@ mod changes;
 mod exact;
 mod history;
 mod life;
+mod windows;
 
 use yagura_event::Timestamp;
 

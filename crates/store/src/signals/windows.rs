@@ -1,13 +1,13 @@
 //! Windows across nodes: a group is read, takes its match and is written in the transaction that makes the match durable.
 
 use rusqlite::{OptionalExtension, Transaction, params};
-use yagura_engine::window::{Group, MAX_GROUPS, Outcome, Tuple};
+use yagura_engine::window::{Group, Outcome, Tuple};
 use yagura_event::Timestamp;
 use yagura_rules::detect::{CLUSTER_LATENESS, MAX_WITHIN, Threshold};
 
 use super::apply::Match;
 use super::schema::signed;
-use super::{SignalStore, StoreError};
+use super::{Limits, SignalStore, StoreError};
 
 /// A match that counts in a window before it counts in a signal.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +33,7 @@ pub(super) enum Counted {
 /// Counts a match in its window. `evicted` counts groups that were forgotten for it.
 pub(super) fn count(
     transaction: &Transaction<'_>,
+    limits: &Limits,
     window: &Window,
     found: &Match,
     evicted: &mut u64,
@@ -42,7 +43,7 @@ pub(super) fn count(
         .query_row(params![window.state, found.key], |row| row.get(0))
         .optional()?;
     if known.is_none() {
-        *evicted += make_room(transaction, &window.state)?;
+        *evicted += make_room(transaction, limits, &window.state)?;
     }
     // One that cannot be read is of no use: counting begins anew.
     let group = known.and_then(|bytes| Group::decode(&window.threshold, &bytes).ok());
@@ -78,12 +79,12 @@ pub(super) fn count(
 }
 
 /// Forgets the group without a match for longest when a rule has as many as it may.
-fn make_room(transaction: &Transaction<'_>, state: &str) -> Result<u64, StoreError> {
+fn make_room(transaction: &Transaction<'_>, limits: &Limits, state: &str) -> Result<u64, StoreError> {
     let groups: Option<i64> = transaction
         .prepare_cached("SELECT groups FROM window_size WHERE state = ?")?
         .query_row([state], |row| row.get(0))
         .optional()?;
-    if groups.unwrap_or(0) < signed(MAX_GROUPS as u64) {
+    if groups.unwrap_or(0) < signed(limits.window_groups as u64) {
         return Ok(0);
     }
     let removed = transaction

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::fs;
 
+use yagura_engine::Changed;
+
 use super::{Entry, NewRecord, Position, Spool, SpoolConfig, SpoolError, StoredRecord};
 
 fn config(folder: &tempfile::TempDir, boot: &str, limit_bytes: u64) -> SpoolConfig {
@@ -308,4 +310,34 @@ fn repeats_give_way_before_firsts_and_low_severity_before_high() {
         })
         .sum();
     assert_eq!(lost, 33);
+}
+
+#[test]
+fn what_was_counted_comes_back_with_the_records_that_came_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = config(&folder, "boot", 1 << 20);
+    let group = |state: &str, key: &[u8], body: Option<&[u8]>| Changed {
+        state: state.to_owned(),
+        key: key.into(),
+        group: body.map(<[u8]>::to_vec),
+    };
+    let mut spool = Spool::open(&config).unwrap();
+    let groups = [
+        group("s1", b"k1", Some(b"a")),
+        group("s1", b"k2", Some(b"b")),
+        group("s2", b"k1", Some(b"c")),
+    ];
+    spool.append_with(&[], &BTreeMap::new(), &groups).unwrap();
+    let groups = [group("s1", b"k1", Some(b"d")), group("s1", b"k2", None)];
+    spool
+        .append_with(&[record("a", 1)], &BTreeMap::new(), &groups)
+        .unwrap();
+    drop(spool);
+
+    let mut spool = Spool::open(&config).unwrap();
+    assert_eq!(all(&mut spool), [body(1, "a")]);
+    let kept = [group("s1", b"k1", Some(b"d")), group("s2", b"k1", Some(b"c"))];
+    assert_eq!(spool.kept_groups().unwrap(), kept);
+    spool.keep_states(&["s1"]).unwrap();
+    assert_eq!(spool.kept_groups().unwrap(), kept[..1]);
 }

@@ -51,7 +51,7 @@ fn record(sequence: u64, record: Record) -> SpoolRecord {
 }
 
 impl Reporting {
-    async fn send_records(&self, spool: &str, records: Vec<SpoolRecord>) {
+    pub(super) async fn send_records(&self, spool: &str, records: Vec<SpoolRecord>) {
         let batch = RecordBatch {
             spool: spool.into(),
             records,
@@ -63,7 +63,7 @@ impl Reporting {
     }
 
     /// The sequence of the next acknowledgement.
-    async fn acknowledged(&mut self) -> u64 {
+    pub(super) async fn acknowledged(&mut self) -> u64 {
         let answer = next(&mut self.answers).await.unwrap().unwrap();
         let Some(Answer::Ack(ack)) = answer.message else {
             panic!("no acknowledgement");

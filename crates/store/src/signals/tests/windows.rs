@@ -1,0 +1,101 @@
+//! Windows across nodes: exact over resends, deaths and restarts.
+
+use yagura_rules::detect::{Shape, Threshold};
+
+use super::*;
+
+fn window(count: u64) -> Window {
+    Window {
+        state: "state".to_owned(),
+        threshold: Threshold {
+            count,
+            within: 60 * SECOND,
+            shape: Shape::Sliding,
+            distinct: None,
+            lateness: 120 * SECOND,
+        },
+        value: 0,
+    }
+}
+
+fn seen(key: &str, count: u64, second: i64) -> Match {
+    Match {
+        window: Some(window(5)),
+        first: at(second),
+        last: at(second),
+        ..found("rule", key, count)
+    }
+}
+
+fn all(store: &mut SignalStore) -> Vec<(u64, Timestamp, Timestamp)> {
+    let pending = store.pending(at(1_000_000), 100).unwrap();
+    let told = |pending: Pending| (pending.signal.count, pending.signal.first, pending.signal.last);
+    pending.into_iter().map(told).collect()
+}
+
+#[test]
+fn matches_of_several_nodes_are_one_signal_when_they_are_enough() {
+    let mut store = store();
+    let of = |store: &mut SignalStore, node: &str, sequence, found| {
+        let records = vec![record(sequence, found)];
+        let spool = format!("spool-{node}");
+        store.apply(&spool, node, records, at(100)).unwrap()
+    };
+    let first = of(&mut store, "n1", 1, seen("k", 3, 10));
+    assert_eq!((first.opened, first.matches, first.watermark), (0, 3, 1));
+    assert_eq!(of(&mut store, "n2", 1, seen("k", 1, 11)).opened, 0);
+    // It was sent again: nothing counts twice, not even towards the threshold.
+    for _ in 0..3 {
+        assert_eq!(of(&mut store, "n2", 1, seen("k", 1, 11)).repeated, 1);
+    }
+    assert_eq!(of(&mut store, "n1", 2, seen("other", 4, 11)).opened, 0);
+    assert!(all(&mut store).is_empty());
+    assert_eq!(of(&mut store, "n2", 2, seen("k", 1, 12)).opened, 1);
+    of(&mut store, "n1", 3, seen("k", 2, 13));
+    assert_eq!(all(&mut store), [(7, at(10), at(13))]);
+    let late = of(&mut store, "n1", 4, seen("k", 9, -1_000));
+    assert_eq!((late.late, late.fresh), (9, 1), "it is acknowledged and counted");
+}
+
+#[test]
+fn a_death_before_the_commit_leaves_no_trace_in_the_window() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    let open = || SignalStore::open(&path, "test", Limits::default()).unwrap();
+    for sequence in 1..=7 {
+        let mut store = open();
+        let records = || vec![record(sequence, seen("k", 1, 10 + sequence.cast_signed()))];
+        store.die_before_commit(true);
+        store.apply("spool", "node", records(), at(20)).unwrap_err();
+        drop(store);
+        let mut store = open();
+        store.apply("spool", "node", records(), at(20)).unwrap();
+    }
+    assert_eq!(all(&mut open()), [(7, at(11), at(17))]);
+}
+
+#[test]
+fn too_many_groups_make_room_and_old_ones_are_forgotten() {
+    let limits = Limits {
+        window_groups: 10,
+        ..Limits::default()
+    };
+    let mut store = SignalStore::in_memory(limits).unwrap();
+    let records = (1..=10)
+        .map(|n: u64| record(n, seen(&n.to_string(), 1, n.cast_signed())))
+        .collect();
+    let applied = apply(&mut store, records, 1);
+    assert_eq!((applied.evicted, applied.fresh), (0, 10));
+    let more = apply(&mut store, vec![record(11, seen("more", 1, 50))], 1);
+    assert_eq!(more.evicted, 1);
+    // The oldest is gone: what comes for it begins anew.
+    let again = apply(&mut store, vec![record(12, seen("1", 4, 51))], 1);
+    assert_eq!((again.evicted, again.opened), (1, 0));
+    let kept = apply(&mut store, vec![record(13, seen("3", 4, 51))], 1);
+    assert_eq!((kept.evicted, kept.opened), (0, 1));
+
+    let long = 24 * 3_600 + 120;
+    assert_eq!(store.forget_windows(at(long + 4)).unwrap(), 0);
+    assert_eq!(store.forget_windows(at(long + 12)).unwrap(), 7);
+    assert_eq!(store.forget_windows(at(10 * long)).unwrap(), 3);
+}
