@@ -6,7 +6,7 @@
 )]
 #![expect(clippy::duplicated_attributes, reason = "printer columns share their types")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta, Time};
@@ -268,21 +268,27 @@ impl AnyException {
     }
 
     /// What the compiler says of it beside a rule that compiles.
-    pub fn diagnostics(&self, rule: &RuleSource) -> Vec<Diagnostic> {
+    pub fn diagnostics(&self, rule: &RuleSource, lists: &Lists) -> Vec<Diagnostic> {
+        self.beside(rule, lists).0
+    }
+
+    /// What the compiler says of it beside a rule that compiles, and the named lists that it and the rule ask for.
+    pub fn beside(&self, rule: &RuleSource, lists: &Lists) -> (Vec<Diagnostic>, BTreeSet<String>) {
         let beside = RuleSource {
             joined: vec![self.source()],
             ..rule.clone()
         };
-        let compiled = yagura_rules::compile(&beside, Registry::workload(), &Lists::builtin());
+        let compiled = yagura_rules::compile(&beside, Registry::workload(), lists);
         let of_exception = |diagnostic: &Diagnostic| matches!(diagnostic.part, Part::Joined(_));
-        compiled.diagnostics.into_iter().filter(of_exception).collect()
+        let diagnostics = compiled.diagnostics.into_iter().filter(of_exception).collect();
+        (diagnostics, compiled.lists)
     }
 
     /// What the compiler says of it while none of its rules is known: names that are no fields may be names that its rules
     /// give to parts of their conditions, and come second.
-    pub fn diagnostics_alone(&self) -> (Vec<Diagnostic>, Vec<Diagnostic>) {
+    pub fn diagnostics_alone(&self, lists: &Lists) -> (Vec<Diagnostic>, Vec<Diagnostic>) {
         let any = RuleSource::new("any", "event.kind == \"process.exec\"");
-        self.diagnostics(&any)
+        self.diagnostics(&any, lists)
             .into_iter()
             .partition(|diagnostic| diagnostic.code != Code::UNKNOWN_NAME)
     }

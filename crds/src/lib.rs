@@ -21,6 +21,7 @@ pub mod selector;
 pub mod severity;
 pub mod source;
 pub mod test_value;
+pub mod value_list;
 
 pub use attack::Attack;
 pub use detection_rule::{DetectionRule, DetectionRuleSpec, DetectionRuleStatus};
@@ -33,6 +34,7 @@ pub use posture_framework::{PostureFramework, PostureFrameworkSpec, PostureFrame
 pub use security_signal::{SecuritySignal, SecuritySignalSpec, SecuritySignalStatus};
 pub use severity::Severity;
 pub use test_value::TestValue;
+pub use value_list::{ValueList, ValueListSpec, ValueListStatus};
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt as _;
@@ -57,5 +59,6 @@ pub fn all() -> Vec<CustomResourceDefinition> {
         PostureCheck::crd(),
         PostureFramework::crd(),
         SecuritySignal::crd(),
+        ValueList::crd(),
     ]
 }

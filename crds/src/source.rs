@@ -16,14 +16,16 @@ use kube::CustomResourceExt as _;
 use yagura_rules::diagnostic::{Origin, Part, Position};
 
 use crate::exception::AnyException;
-use crate::{API_VERSION, ClusterException, DetectionRule, Exception, PostureCheck, PostureFramework};
+use crate::{
+    API_VERSION, ClusterException, DetectionRule, Exception, PostureCheck, PostureFramework, ValueList,
+};
 use node::Node;
 
 /// Longest file that is read.
 pub const MAX_FILE_BYTES: usize = 8 * 1024 * 1024;
 
 /// The kinds that are read.
-const KINDS: &str = "DetectionRule, PostureCheck, PostureFramework, Exception or ClusterException";
+const KINDS: &str = "DetectionRule, PostureCheck, PostureFramework, Exception, ClusterException or ValueList";
 
 /// Something wrong with a file, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,6 +82,8 @@ pub enum Object {
     Exception(Box<Exception>),
     /// An exception of the cluster.
     ClusterException(Box<ClusterException>),
+    /// A list.
+    ValueList(Box<ValueList>),
 }
 
 impl Object {
@@ -91,6 +95,7 @@ impl Object {
             Self::PostureFramework(_) => "PostureFramework",
             Self::Exception(_) => "Exception",
             Self::ClusterException(_) => "ClusterException",
+            Self::ValueList(_) => "ValueList",
         }
     }
 
@@ -102,6 +107,7 @@ impl Object {
             Self::PostureFramework(object) => &object.metadata,
             Self::Exception(object) => &object.metadata,
             Self::ClusterException(object) => &object.metadata,
+            Self::ValueList(object) => &object.metadata,
         };
         metadata.name.as_deref().unwrap_or_default()
     }
@@ -113,7 +119,10 @@ impl Object {
         match self {
             Self::Exception(exception) => Some((&**exception).into()),
             Self::ClusterException(exception) => Some((&**exception).into()),
-            Self::DetectionRule(_) | Self::PostureCheck(_) | Self::PostureFramework(_) => None,
+            Self::DetectionRule(_)
+            | Self::PostureCheck(_)
+            | Self::PostureFramework(_)
+            | Self::ValueList(_) => None,
         }
     }
 }
@@ -197,6 +206,7 @@ fn object(root: Node) -> Result<Document, Vec<Fault>> {
         Some("ClusterException") => typed(root, &ClusterException::crd(), |exception| {
             Object::ClusterException(Box::new(exception))
         }),
+        Some("ValueList") => typed(root, &ValueList::crd(), |list| Object::ValueList(Box::new(list))),
         Some(other) => Err(vec![root.closest("kind").fault(format!(
             "kind: {other:?} is not one that people write; use {KINDS}"
         ))]),
@@ -363,7 +373,7 @@ spec:
             ),
             (
                 RULE.replace("kind: DetectionRule", "kind: Detection"),
-                "f.yaml:3:7: kind: \"Detection\" is not one that people write; use DetectionRule, PostureCheck, PostureFramework, Exception or ClusterException",
+                "f.yaml:3:7: kind: \"Detection\" is not one that people write; use DetectionRule, PostureCheck, PostureFramework, Exception, ClusterException or ValueList",
             ),
             (
                 RULE.replace("v1alpha1", "v1"),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use yagura_crds::ValueList;
 use yagura_crds::convert::{check_source, rule_source, rule_without_overrides};
 use yagura_crds::source::{Document, Object};
 use yagura_event::Registry;
@@ -33,20 +34,20 @@ pub enum Program {
 
 /// Compiles an object. A framework and a manual check have nothing to compile, and an exception only with the rules that it
 /// names.
-pub fn compile(source: &Source, document: &Document) -> Compiled {
+pub fn compile(source: &Source, document: &Document, lists: &Lists) -> Compiled {
     let converted = match &document.object {
         Object::DetectionRule(rule) => rule_source(rule).and_then(|effective| {
             let written = rule_without_overrides(rule)?;
             Ok(Some(Either::Rule(Box::new((effective, written)))))
         }),
         Object::PostureCheck(check) => check_source(check).map(|check| check.map(Either::Check)),
+        Object::ValueList(list) => return of_list(source, document, list),
         Object::PostureFramework(_) | Object::Exception(_) | Object::ClusterException(_) => Ok(None),
     };
     match converted {
         Ok(Some(Either::Rule(sources))) => {
             let (rule, written) = *sources;
-            let run =
-                |rule: &RuleSource| yagura_rules::compile(rule, Registry::workload(), &Lists::builtin());
+            let run = |rule: &RuleSource| yagura_rules::compile(rule, Registry::workload(), lists);
             let compiled = run(&rule);
             let text = |part| rule.text_of(part);
             let findings = of_diagnostics(source, document, &compiled.diagnostics, text);
@@ -60,7 +61,7 @@ pub fn compile(source: &Source, document: &Document) -> Compiled {
             Compiled { findings, program }
         }
         Ok(Some(Either::Check(check))) => {
-            let compiled = compile_check(&check, &BTreeMap::new(), &Lists::builtin());
+            let compiled = compile_check(&check, &BTreeMap::new(), lists);
             let text = |part| text_of_check(&check, part);
             let findings = of_diagnostics(source, document, &compiled.diagnostics, text);
             let program = compiled
@@ -84,6 +85,31 @@ pub fn compile(source: &Source, document: &Document) -> Compiled {
             }
         }
     }
+}
+
+/// What is wrong with a list.
+fn of_list(source: &Source, document: &Document, list: &ValueList) -> Compiled {
+    let faults = list.spec.list().err().unwrap_or_default();
+    let findings = faults.into_iter().map(|fault| {
+        let path = match fault.index {
+            Some(index) => format!("spec.values[{index}]"),
+            None => "spec.values".to_owned(),
+        };
+        let position = document.position_of(&path);
+        lint::of_object(source, position, document, format!("{path}: {}", fault.message))
+    });
+    Compiled {
+        findings: findings.collect(),
+        program: None,
+    }
+}
+
+/// The lists that the objects of these files may name.
+pub(crate) fn lists_of<'a>(documents: impl Iterator<Item = &'a Document>) -> Lists {
+    yagura_crds::value_list::known(documents.filter_map(|document| match &document.object {
+        Object::ValueList(list) => Some(&**list),
+        _ => None,
+    }))
 }
 
 enum Either {

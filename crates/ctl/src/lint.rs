@@ -12,7 +12,7 @@ use yagura_crds::source::{self, Document, Fault, Object};
 use yagura_rules::{Level, Position};
 
 use crate::args::LintOutput;
-use crate::compile::compile;
+use crate::compile::{compile, lists_of};
 use crate::files::Source;
 use crate::finding::{Counts, Finding, count};
 use crate::terminal::{Style, Terminal};
@@ -39,16 +39,17 @@ pub fn check(sources: &[Source]) -> Report {
         .iter()
         .map(|source| (source, source::read(&source.name, &source.text)))
         .collect();
-    let documents = files.iter().flat_map(|(_, file)| &file.documents);
-    let rules = exceptions::Rules::of(documents.map(|document| &document.object));
+    let documents = || files.iter().flat_map(|(_, file)| &file.documents);
+    let lists = lists_of(documents());
+    let rules = exceptions::Rules::of(documents().map(|document| &document.object), &lists);
     for (source, file) in files {
         report
             .findings
             .extend(file.faults.into_iter().map(|fault| of_fault(fault, source)));
         report.objects += file.documents.len();
         for document in &file.documents {
-            report.findings.extend(compile(source, document).findings);
-            report.findings.extend(rules.check(source, document));
+            report.findings.extend(compile(source, document, &lists).findings);
+            report.findings.extend(rules.check(source, document, &lists));
             references.add(source, document, &mut report.findings);
         }
     }
@@ -169,7 +170,10 @@ impl<'a> References<'a> {
                 .insert((kind, name.clone()), (source.name.clone(), position));
         }
         match &document.object {
-            Object::DetectionRule(_) | Object::Exception(_) | Object::ClusterException(_) => {}
+            Object::DetectionRule(_)
+            | Object::Exception(_)
+            | Object::ClusterException(_)
+            | Object::ValueList(_) => {}
             Object::PostureCheck(_) => {
                 self.checks.insert(name);
             }

@@ -10,7 +10,7 @@ use yagura_engine::testing::{run_check_tests, run_rule_tests};
 use yagura_rules::Position;
 
 use crate::args::TestOutput;
-use crate::compile::{Program, compile};
+use crate::compile::{Program, compile, lists_of};
 use crate::files::Source;
 use crate::finding::{Finding, count};
 use crate::lint;
@@ -67,13 +67,17 @@ impl Report {
 /// Runs the tests of every rule and check in the files.
 pub fn run(sources: &[Source]) -> Report {
     let mut report = Report::default();
-    for source in sources {
-        let file = source::read(&source.name, &source.text);
+    let files: Vec<_> = sources
+        .iter()
+        .map(|source| (source, source::read(&source.name, &source.text)))
+        .collect();
+    let lists = lists_of(files.iter().flat_map(|(_, file)| &file.documents));
+    for (source, file) in files {
         report
             .findings
             .extend(file.faults.into_iter().map(|fault| lint::of_fault(fault, source)));
         for document in &file.documents {
-            let compiled = compile(source, document);
+            let compiled = compile(source, document, &lists);
             report
                 .findings
                 .extend(compiled.findings.into_iter().filter(Finding::is_error));

@@ -333,3 +333,46 @@ fn archiving_without_a_reason_is_wrong_usage() {
     assert_eq!(status, Some(2));
     assert!(stderr.contains("--reason"), "{stderr}");
 }
+
+#[test]
+fn lists_are_held_against_what_names_them() {
+    let (status, stdout, stderr) = run(&["lint", "lists.yaml"]);
+    assert_eq!(
+        stdout,
+        r#"error[Y0033]: the list "pools" cannot be used: values[1]: bits behind the first 24 are set: write 192.0.2.0/24, or leave the length out for the one address (and 1 more)
+  --> lists.yaml:30:36
+   |
+30 | process.name in lists["pools"]
+   |                       ^^^^^^^
+
+error: spec.values[1]: bits behind the first 24 are set: write 192.0.2.0/24, or leave the length out for the one address
+  --> lists.yaml:39:7
+   |
+39 |     - 192.0.2.1/24
+   |       ^
+
+error: spec.values[2]: it is no network and no address: write one such as 10.0.0.0/8, 192.0.2.7 or 2001:db8::/32
+  --> lists.yaml:40:7
+   |
+40 |     - pool.example
+   |       ^
+
+error[Y0033]: unknown list "tool"
+  --> lists.yaml:48:36
+   |
+48 | process.name in lists["tool"]
+   |                       ^^^^^^
+   = help: did you mean tools?
+
+5 objects in 1 file: 4 errors, 0 warnings
+"#
+    );
+    assert_eq!((status, stderr.as_str()), (Some(1), ""));
+
+    // The tests of a rule run with the lists beside it.
+    let (_, stdout, _) = run(&["test", "--verbose", "lists.yaml"]);
+    assert!(
+        stdout.contains("pass  tool: one of the list\npass  tool: another\n"),
+        "{stdout}"
+    );
+}

@@ -115,7 +115,10 @@ fn every_check_explains_itself_is_proven_both_ways_and_belongs_to_a_framework() 
     let mut checks = BTreeSet::new();
     for (_, object) in objects() {
         match object {
-            Object::DetectionRule(_) | Object::Exception(_) | Object::ClusterException(_) => {}
+            Object::DetectionRule(_)
+            | Object::Exception(_)
+            | Object::ClusterException(_)
+            | Object::ValueList(_) => {}
             Object::PostureFramework(framework) => {
                 let requirements = &framework.spec.requirements;
                 let controls = requirements.iter().flat_map(|requirement| &requirement.controls);

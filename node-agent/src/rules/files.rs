@@ -8,9 +8,9 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use yagura_crds::DetectionRule;
 use yagura_crds::convert::rule_source;
-use yagura_crds::source::{self, Document, MAX_FILE_BYTES, Object};
+use yagura_crds::source::{self, Document, File, MAX_FILE_BYTES, Object};
+use yagura_crds::{DetectionRule, ValueList, value_list};
 use yagura_event::Registry;
 use yagura_rules::Lists;
 
@@ -67,6 +67,7 @@ pub fn load(paths: &[PathBuf]) -> Result<Loaded, FilesError> {
     for file in &files {
         load.file(file)?;
     }
+    load.compile();
     let Load {
         rules,
         found,
@@ -89,11 +90,15 @@ pub fn load(paths: &[PathBuf]) -> Result<Loaded, FilesError> {
 
 #[derive(Default)]
 struct Load {
+    /// What was read: a rule may name a list of a file after its own.
+    files: Vec<(String, File)>,
     rules: Vec<ActiveRule>,
     /// Rules that were read, whether they run or not.
     found: usize,
     /// The file that each name was first seen in.
     names: BTreeMap<String, String>,
+    /// The same of lists.
+    lists: BTreeMap<String, String>,
     messages: Vec<String>,
     mistakes: usize,
 }
@@ -109,7 +114,8 @@ impl Load {
         if usize::try_from(length).is_ok_and(|length| length <= MAX_FILE_BYTES) {
             let content = fs::read(path).map_err(wrap)?;
             let text = String::from_utf8_lossy(&content);
-            self.documents(&name, &text);
+            let file = source::read(&name, &text);
+            self.files.push((name, file));
         } else {
             self.mistake(format!(
                 "{name}:1:1: the file is larger than {MAX_FILE_BYTES} bytes"
@@ -118,8 +124,20 @@ impl Load {
         Ok(())
     }
 
-    fn documents(&mut self, name: &str, text: &str) {
-        let file = source::read(name, text);
+    /// Compiles what was read.
+    fn compile(&mut self) {
+        let files = std::mem::take(&mut self.files);
+        let documents = files.iter().flat_map(|(_, file)| &file.documents);
+        let lists = value_list::known(documents.filter_map(|document| match &document.object {
+            Object::ValueList(list) => Some(&**list),
+            _ => None,
+        }));
+        for (name, file) in &files {
+            self.documents(name, file, &lists);
+        }
+    }
+
+    fn documents(&mut self, name: &str, file: &File, lists: &Lists) {
         for fault in &file.faults {
             self.mistake(format!("{fault}"));
         }
@@ -127,8 +145,9 @@ impl Load {
             match &document.object {
                 Object::DetectionRule(rule) => {
                     self.found += 1;
-                    self.rule(name, document, rule);
+                    self.rule(name, document, rule, lists);
                 }
+                Object::ValueList(list) => self.list(name, document, list),
                 Object::Exception(_) | Object::ClusterException(_) => self.messages.push(format!(
                     "{name}:{}:{}: warning: {} {} is not read: without an operator, write spec.exceptions of the rule",
                     document.position.line,
@@ -141,7 +160,30 @@ impl Load {
         }
     }
 
-    fn rule(&mut self, file: &str, document: &Document, rule: &DetectionRule) {
+    /// Rules find out themselves that a list of theirs cannot be used; here it is said why.
+    fn list(&mut self, file: &str, document: &Document, list: &ValueList) {
+        let name = document.object.name();
+        let position = document.position;
+        if let Some(first) = self.lists.insert(name.to_owned(), file.to_owned()) {
+            self.mistake(format!(
+                "{file}:{}:{}: another list is called {name}, in {first}; names are unique",
+                position.line, position.column
+            ));
+        }
+        for fault in list.spec.list().err().unwrap_or_default() {
+            let path = match fault.index {
+                Some(index) => format!("spec.values[{index}]"),
+                None => "spec.values".to_owned(),
+            };
+            let at = document.position_of(&path);
+            self.mistake(format!(
+                "{file}:{}:{}: {path}: {}",
+                at.line, at.column, fault.message
+            ));
+        }
+    }
+
+    fn rule(&mut self, file: &str, document: &Document, rule: &DetectionRule, lists: &Lists) {
         if !rule.spec.enabled {
             return;
         }
@@ -167,7 +209,7 @@ impl Load {
                 source.name
             ));
         }
-        let compiled = yagura_rules::compile(&source, Registry::workload(), &Lists::builtin());
+        let compiled = yagura_rules::compile(&source, Registry::workload(), lists);
         for diagnostic in &compiled.diagnostics {
             let rendered = yagura_rules::render(
                 diagnostic,
@@ -263,6 +305,62 @@ mod tests {
         assert!(text.contains("another rule is called good"), "{text}");
         assert!(text.contains("ClusterException mine is not read"), "{text}");
         assert_eq!(loaded.mistakes, 3);
+    }
+
+    #[test]
+    fn lists_are_read_beside_rules_in_whatever_order() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+        let list = |name: &str, rest: &str| {
+            format!(
+                "apiVersion: yagura.dev/v1alpha1\nkind: ValueList\nmetadata: {{name: {name}}}\nspec:\n  {rest}\n"
+            )
+        };
+        write("a.yaml", &rule("uses", "process.executable in lists[\"paths\"]"));
+        write("b.yaml", &rule("broken", "process.name in lists[\"networks\"]"));
+        write("c.yaml", &rule("missing", "process.name in lists[\"path\"]"));
+        write("x.yaml", &list("paths", "{type: glob, values: [/tmp/*]}"));
+        write(
+            "y.yaml",
+            &list("networks", "{type: cidr, values: [10.0.0.0/8, ten]}"),
+        );
+        let loaded = load(&[folder.path().to_owned()]).unwrap();
+        let names: Vec<&str> = loaded
+            .active
+            .rules
+            .iter()
+            .map(|rule| rule.rule.name.as_str())
+            .collect();
+        assert_eq!(names, ["uses"]);
+        let text = loaded.messages.join("\n");
+        assert!(
+            text.contains("y.yaml:5:37: spec.values[1]: it is no network"),
+            "{text}"
+        );
+        assert!(
+            text.contains("the list \"networks\" cannot be used: values[1]"),
+            "{text}"
+        );
+        assert!(text.contains("did you mean paths?"), "{text}");
+        assert_eq!(loaded.mistakes, 3);
+
+        // The same with another list is the same rule no more.
+        let before = loaded.active.rules[0].hash.clone();
+        write(
+            "x.yaml",
+            &list("paths", "{type: glob, values: [/tmp/*, /var/tmp/*]}"),
+        );
+        let loaded = load(&[folder.path().to_owned()]).unwrap();
+        assert_ne!(loaded.active.rules[0].hash, before);
+
+        write("z.yaml", &list("paths", "{values: [a]}"));
+        let loaded = load(&[folder.path().to_owned()]).unwrap();
+        assert!(
+            loaded
+                .messages
+                .join("\n")
+                .contains("another list is called paths")
+        );
     }
 
     #[test]

@@ -184,7 +184,7 @@ impl Bundle {
                 Pack::Posture,
                 Spec::Framework(Box::new(framework.spec)),
             ),
-            Object::Exception(_) | Object::ClusterException(_) => {
+            Object::Exception(_) | Object::ClusterException(_) | Object::ValueList(_) => {
                 return Err(BundleError::NotShipped {
                     kind: object.kind(),
                     name,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use yagura_crds::exception::{AnyException, RuleSelector};
 use yagura_rules::source::JoinedSource;
-use yagura_rules::{Diagnostic, limits};
+use yagura_rules::{Diagnostic, Lists, limits};
 
 use super::known::{Judged, KnownRule, Object, Outcome, Refusal};
 use crate::detection_rule::validate::explain;
@@ -212,7 +212,7 @@ impl Join {
         {
             return known.mistake.clone();
         }
-        let diagnostics = exception.diagnostics(&rule.source);
+        let diagnostics = exception.diagnostics(&rule.source, &Lists::builtin());
         let mistake = diagnostics.iter().any(Diagnostic::is_error).then(|| {
             explain(&diagnostics, |_| {
                 ("spec.condition".to_owned(), &*exception.condition)

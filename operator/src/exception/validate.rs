@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use yagura_crds::exception::AnyException;
-use yagura_rules::Diagnostic;
+use yagura_rules::{Diagnostic, Lists};
 
 use super::known::KnownRule;
 use crate::detection_rule::validate::{Invalid, explain, one_line_each};
@@ -41,14 +41,14 @@ pub(crate) fn validate(exception: &AnyException, rules: &[Arc<KnownRule>]) -> Re
     warnings.extend(forbidding.into_iter().map(|why| format!("spec.rules: {why}")));
     let place = |_| ("spec.condition".to_owned(), &*exception.condition);
     if allowing.is_empty() {
-        let (wrong, doubtful) = exception.diagnostics_alone();
+        let (wrong, doubtful) = exception.diagnostics_alone(&Lists::builtin());
         if wrong.iter().any(Diagnostic::is_error) {
             return Err(Invalid::Condition(explain(&wrong, place)));
         }
         warnings.extend(one_line_each(&doubtful, place));
     }
     for rule in allowing {
-        let diagnostics = exception.diagnostics(&rule.source);
+        let diagnostics = exception.diagnostics(&rule.source, &Lists::builtin());
         if diagnostics.iter().any(Diagnostic::is_error) {
             let found = explain(&diagnostics, place);
             return Err(Invalid::Condition(format!(

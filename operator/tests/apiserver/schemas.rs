@@ -26,6 +26,7 @@ async fn schemas_hold_apiserver() {
     let outcome = AssertUnwindSafe(async {
         rules(&client).await;
         exceptions(&client).await;
+        lists(&client).await;
         checks(&client).await;
         signals(&client).await;
         sensors(&client).await;
@@ -443,8 +444,47 @@ async fn exceptions(client: &Client) {
     }
 }
 
+async fn lists(client: &Client) {
+    let created = create(client, "ValueList", "full", &json!({"values": ["sh"]})).await;
+    assert_eq!(created.data["spec"]["type"], "string");
+    create(client, "ValueList", "empty", &json!({"type": "sha256"})).await;
+    // As long as lists may be; the API server holds it, and its managers do not repeat it.
+    let values: Vec<String> = (0..50_000).map(|n| format!("value-{n}")).collect();
+    let long = create(
+        client,
+        "ValueList",
+        "long",
+        &json!({"type": "glob", "values": values}),
+    )
+    .await;
+    let managed = serde_json::to_string(&long.metadata.managed_fields).unwrap();
+    assert!(managed.len() < 2_000, "{} bytes", managed.len());
+    let many: Vec<String> = (0..=50_000).map(|n| n.to_string()).collect();
+    let cases = [
+        (json!({"type": "regex"}), "spec.type"),
+        (json!({"values": [""]}), "spec.values[0]"),
+        (json!({"values": ["x".repeat(4_097)]}), "spec.values[0]"),
+        (json!({"values": [7]}), "spec.values[0]"),
+        (json!({"values": many}), "spec.values"),
+        (json!({"unknown": 1}), "unknown"),
+    ];
+    for (spec, expected) in cases {
+        let message = refusal(client, "ValueList", "bad", &spec).await;
+        assert!(message.contains(expected), "{expected}: {message}");
+    }
+    let status = json!({"status": {"entries": 1, "rules": 2, "checks": 3}});
+    let written = api(client, "ValueList")
+        .patch_status("full", &PatchParams::default(), &Patch::Merge(&status))
+        .await
+        .unwrap();
+    assert_eq!(written.data["status"]["rules"], 2);
+}
+
 /// What `kubectl get` shows of exceptions.
 const OF_EXCEPTIONS: [&str; 7] = ["Rules", "Accepted", "Reason", "Expires", "Matched", "Last", "Age"];
+
+/// What it shows of lists.
+const OF_LISTS: [&str; 7] = ["Type", "Entries", "Accepted", "Reason", "Rules", "Checks", "Age"];
 
 /// What `kubectl get` shows.
 async fn columns(client: &Client) {
@@ -491,6 +531,7 @@ async fn columns(client: &Client) {
         ),
         ("exceptions", OF_EXCEPTIONS.to_vec()),
         ("clusterexceptions", OF_EXCEPTIONS.to_vec()),
+        ("valuelists", OF_LISTS.to_vec()),
         (
             "notificationroutes",
             vec!["Severity", "Enabled", "Accepted", "Delivering", "Waiting", "Age"],

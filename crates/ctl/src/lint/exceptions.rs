@@ -26,13 +26,13 @@ pub(super) struct Rules(Vec<Rule>);
 
 impl Rules {
     /// Those of the objects that compile: what is wrong with others is said there.
-    pub(super) fn of<'a>(objects: impl Iterator<Item = &'a Object>) -> Self {
+    pub(super) fn of<'a>(objects: impl Iterator<Item = &'a Object>, lists: &Lists) -> Self {
         let rule = |object: &Object| {
             let Object::DetectionRule(rule) = object else {
                 return None;
             };
             let source = rule_source(rule).ok()?;
-            let compiled = yagura_rules::compile(&source, Registry::workload(), &Lists::builtin());
+            let compiled = yagura_rules::compile(&source, Registry::workload(), lists);
             compiled.rule.map(|_| Rule {
                 source,
                 labels: rule.metadata.labels.clone().unwrap_or_default(),
@@ -43,7 +43,7 @@ impl Rules {
     }
 
     /// What is wrong with an exception; nothing of an object that is none.
-    pub(super) fn check(&self, source: &Source, document: &Document) -> Vec<Finding> {
+    pub(super) fn check(&self, source: &Source, document: &Document, lists: &Lists) -> Vec<Finding> {
         let Some(exception) = document.object.as_exception() else {
             return Vec::new();
         };
@@ -76,7 +76,7 @@ impl Rules {
         let shown =
             |diagnostics: &[_]| of_diagnostics(source, document, diagnostics, |_| &exception.condition);
         if named.is_empty() {
-            let (wrong, doubtful) = exception.diagnostics_alone();
+            let (wrong, doubtful) = exception.diagnostics_alone(lists);
             findings.extend(shown(&wrong));
             findings.extend(shown(&doubtful).into_iter().map(|mut finding| {
                 finding.level = Level::Warning;
@@ -85,7 +85,7 @@ impl Rules {
             }));
         }
         for rule in named {
-            for finding in shown(&exception.diagnostics(&rule.source)) {
+            for finding in shown(&exception.diagnostics(&rule.source, lists)) {
                 if !findings.contains(&finding) {
                     findings.push(finding);
                 }
