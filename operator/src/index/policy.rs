@@ -98,6 +98,8 @@ pub struct Policy {
     rules: BTreeMap<String, ServedRule>,
     retired: VecDeque<ServedRule>,
     nodes: HashMap<String, PolicyNode>,
+    /// Whether those are all there are.
+    nodes_listed: bool,
     classes: Classes,
     /// The lists made last, the newest at the end.
     lists: VecDeque<Arc<PolicySnapshot>>,
@@ -171,6 +173,16 @@ impl Policy {
             };
             self.nodes.insert(name.to_owned(), node);
         }
+    }
+
+    /// Every node there is was learnt of once.
+    pub fn nodes_are_listed(&mut self) {
+        self.nodes_listed = true;
+    }
+
+    /// The nodes there are; none while they are not listed.
+    pub fn nodes(&self) -> Option<impl Iterator<Item = &str>> {
+        self.nodes_listed.then(|| self.nodes.keys().map(String::as_str))
     }
 
     /// Forgets a node.

@@ -186,7 +186,10 @@ impl Sensors {
                     index.nodes.delete(&gone.name);
                 }
             }
-            Change::Synced => gate.open(),
+            Change::Synced => {
+                context.index.write().policy.nodes_are_listed();
+                gate.open();
+            }
         }
     }
 

@@ -3,7 +3,8 @@
 //! What fails when a check is evaluated for the first time is its baseline: one signal in the
 //! operator's namespace sums it up. What fails from then on opens one in its namespace; what has
 //! none joins the sum. A resource leaves its signal only when it was seen to pass or is gone:
-//! one that cannot be judged any more stays.
+//! one that cannot be judged any more stays, and so does one of a node whose facts have not come since the operator
+//! started.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -11,7 +12,7 @@ use yagura_crds::SecuritySignal;
 use yagura_crds::security_signal::{SignalResource, TriageState};
 
 use super::findings::CheckFindings;
-use super::resources::identity;
+use super::resources::{FILE, KUBELET, identity};
 use crate::signals::Scope;
 
 /// Most resources that a change carries; a signal shows fewer.
@@ -24,8 +25,8 @@ const NAMESPACE_SCOPE: &str = "namespace/";
 #[derive(Debug, Default)]
 pub(super) struct Openings {
     checks: HashMap<String, CheckOpenings>,
-    /// Resources in signals that were open when the operator started, by check.
-    restored: HashMap<String, BTreeMap<String, String>>,
+    /// Resources in signals that were open when the operator started, by check and identity.
+    restored: HashMap<String, BTreeMap<String, (ScopeName, SignalResource)>>,
 }
 
 #[derive(Debug, Default)]
@@ -57,23 +58,17 @@ impl Openings {
     /// Knows which resources are in the posture signals that are open: they are no part of a
     /// baseline. A signal shows a part of its resources; those beyond join the sum.
     pub(super) fn restore(signals: impl IntoIterator<Item = SecuritySignal>) -> Self {
-        let mut restored: HashMap<String, BTreeMap<String, String>> = HashMap::new();
+        let mut restored: HashMap<String, BTreeMap<String, (ScopeName, SignalResource)>> = HashMap::new();
         for signal in signals {
             let Some(status) = signal.status else { continue };
             let scope = signal.spec.group.get(SCOPE_FIELD).map_or("", |scope| &scope.0);
-            let Some(namespace) = scope.strip_prefix(NAMESPACE_SCOPE) else {
-                continue;
-            };
+            let scope = scope.strip_prefix(NAMESPACE_SCOPE).unwrap_or_default();
             if status.resolved_at.is_some() || signal.spec.triage.state == TriageState::Archived {
                 continue;
             }
             let check = restored.entry(signal.spec.rule.name).or_default();
-            check.extend(
-                status
-                    .resources
-                    .iter()
-                    .map(|shown| (identity(shown), namespace.to_owned())),
-            );
+            let shown = status.resources.into_iter();
+            check.extend(shown.map(|shown| (identity(&shown), (scope.to_owned(), shown))));
         }
         Self {
             checks: HashMap::new(),
@@ -84,10 +79,11 @@ impl Openings {
     /// Forgets a check: it is gone, or its next evaluation is the first of another edit.
     pub(super) fn forget(&mut self, check: &str) {
         if let Some(openings) = self.checks.remove(check) {
-            // What is in a namespace's signal stays there under the new edit.
+            // What is in a signal stays there under the new edit.
             let restored = self.restored.entry(check.to_owned()).or_default();
-            for (scope, resources) in openings.scopes.into_iter().filter(|(scope, _)| !scope.is_empty()) {
-                restored.extend(resources.into_keys().map(|identity| (identity, scope.clone())));
+            for (scope, resources) in openings.scopes {
+                let resources = resources.into_iter();
+                restored.extend(resources.map(|(identity, shown)| (identity, (scope.clone(), shown))));
             }
         }
     }
@@ -104,8 +100,13 @@ impl Openings {
         }
     }
 
-    /// Takes an evaluation over; what signals must be told of.
-    pub(super) fn update(&mut self, check: &str, findings: &CheckFindings) -> Vec<Opening> {
+    /// Takes an evaluation over; what signals must be told of. What was known of `awaited` nodes stays as it was.
+    pub(super) fn update(
+        &mut self,
+        check: &str,
+        findings: &CheckFindings,
+        awaited: &BTreeSet<String>,
+    ) -> Vec<Opening> {
         let first = !self.checks.contains_key(check);
         let openings = self.checks.entry(check.to_owned()).or_default();
         let restored = if first {
@@ -119,7 +120,9 @@ impl Openings {
                 if let Some(now) = findings.failing.get(identity) {
                     shown.clone_from(now);
                 }
-                findings.failing.contains_key(identity) || findings.errors.contains(identity)
+                findings.failing.contains_key(identity)
+                    || findings.errors.contains(identity)
+                    || is_of(shown, awaited)
             });
         }
         for resources in openings.scopes.values() {
@@ -137,7 +140,7 @@ impl Openings {
             .collect();
         for (identity, shown) in fresh {
             let scope = match restored.get(identity) {
-                Some(namespace) => namespace.clone(),
+                Some((scope, _)) => scope.clone(),
                 None if first => ScopeName::new(),
                 None => shown.namespace.clone().unwrap_or_default(),
             };
@@ -150,12 +153,21 @@ impl Openings {
         if first {
             // Signals of before may have nothing left in them: they must be told, too.
             openings.scopes.entry(ScopeName::new()).or_default();
-            for namespace in restored.into_values() {
-                openings.scopes.entry(namespace).or_default();
+            for (identity, (scope, shown)) in restored {
+                let resources = openings.scopes.entry(scope).or_default();
+                if is_of(&shown, awaited) {
+                    resources.entry(identity).or_insert(shown);
+                }
             }
         }
         openings.changed()
     }
+}
+
+/// Whether a resource is part of one of these nodes' facts.
+fn is_of(shown: &SignalResource, nodes: &BTreeSet<String>) -> bool {
+    matches!(shown.kind.as_str(), KUBELET | FILE)
+        && shown.name.as_ref().is_some_and(|node| nodes.contains(node))
 }
 
 impl CheckOpenings {

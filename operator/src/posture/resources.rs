@@ -12,6 +12,10 @@ use yagura_event::{Known, Text, Tree};
 
 use crate::pods::owner;
 
+/// Kinds of the resources that a node's facts are about; their name is the node's.
+pub(super) const KUBELET: &str = "Kubelet";
+pub(super) const FILE: &str = "File";
+
 /// A resource as checks see it, and as signals show it.
 #[derive(Clone, Debug)]
 pub(super) struct Resource {
@@ -134,7 +138,7 @@ pub(super) fn of_node(facts: &NodeFacts, stale: bool) -> Vec<Resource> {
         kind: ResourceType::NodeKubelet,
         tree,
         shown: SignalResource {
-            kind: "Kubelet".to_owned(),
+            kind: KUBELET.to_owned(),
             name: Some(node.clone()),
             ..SignalResource::default()
         },
@@ -143,7 +147,7 @@ pub(super) fn of_node(facts: &NodeFacts, stale: bool) -> Vec<Resource> {
         kind: ResourceType::NodeFile,
         tree: file_tree(&facts.node, file, stale),
         shown: SignalResource {
-            kind: "File".to_owned(),
+            kind: FILE.to_owned(),
             name: Some(node.clone()),
             path: Some(file.path.to_string()),
             ..SignalResource::default()

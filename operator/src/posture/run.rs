@@ -255,6 +255,11 @@ impl State {
     }
 
     async fn evaluate(&mut self, context: &Context) {
+        if context.index.read().policy.nodes().is_none() {
+            // What a node's facts said before is kept until the node speaks, so it must be known which nodes there are.
+            self.due = Some(Instant::now() + DEBOUNCE);
+            return;
+        }
         self.due = None;
         if self.reload {
             let fresh = self.work.reload();

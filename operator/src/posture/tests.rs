@@ -315,6 +315,53 @@ fn what_a_silent_node_said_becomes_an_error_and_resolves_nothing() {
 }
 
 #[test]
+fn what_a_node_failed_stays_a_signal_until_it_speaks_to_an_operator_that_started_anew() {
+    let open = || -> SecuritySignal {
+        serde_json::from_value(json!({
+            "apiVersion": "yagura.dev/v1alpha1", "kind": "SecuritySignal",
+            "metadata": {"name": "s", "namespace": "sec"},
+            "spec": {
+                "rule": {"kind": "PostureCheck", "name": "anonymous", "uid": "c2", "generation": 1},
+                "source": "posture", "group": {"scope": "cluster"}, "opened": "2026-11-24T12:00:00Z",
+            },
+            "status": {
+                "severity": "high", "severityRank": 4, "count": 2,
+                "firstSeen": "2026-11-24T12:00:00Z", "lastSeen": "2026-11-24T12:00:00Z",
+                "resources": [{"kind": "Kubelet", "name": "n1"}, {"kind": "Kubelet", "name": "gone"}],
+            },
+        }))
+        .unwrap()
+    };
+    let mut index = Index::new(1);
+    index.policy.apply_node("n1", std::collections::BTreeMap::new());
+    assert!(index.policy.nodes().is_none(), "there may be more");
+    index.policy.nodes_are_listed();
+
+    for (anonymous, news) in [("true", expect(&[])), ("false", expect(&[("cluster", 0)]))] {
+        let mut work = work(vec![open()]);
+        judge_nodes(&mut work, &index, at(1));
+        let first = work.settle(at(1));
+        assert_eq!(
+            told(&first, "anonymous"),
+            expect(&[("cluster", 1)]),
+            "one node is gone"
+        );
+        assert!(told(&work.settle(at(2)), "anonymous").is_empty());
+
+        index.nodes.open("n1", Call::Subscribe, at(3));
+        judge_nodes(&mut work, &index, at(3));
+        assert!(
+            told(&work.settle(at(3)), "anonymous").is_empty(),
+            "it has not said anything yet"
+        );
+        index.nodes.facts("n1", facts(anonymous), at(4));
+        judge_nodes(&mut work, &index, at(4));
+        assert_eq!(told(&work.settle(at(4)), "anonymous"), news, "{anonymous}");
+        index.nodes.delete("n1");
+    }
+}
+
+#[test]
 fn a_framework_counts_controls_and_never_lets_an_unknown_pass() {
     let mut work = work(Vec::new());
     apply(&mut work, &pod("u1", "shop", "cart", Some(true)));

@@ -30,6 +30,8 @@ pub(super) struct Work {
     openings: Openings,
     /// The facts that were judged, and whether as stale.
     nodes: HashMap<String, (Arc<NodeFacts>, bool)>,
+    /// Nodes whose facts have not come since the operator started.
+    awaited: BTreeSet<String>,
 }
 
 /// A node that must be judged.
@@ -156,6 +158,11 @@ impl Work {
                 stale,
             });
         }
+        let known = index.policy.nodes().into_iter().flatten();
+        self.awaited = known
+            .filter(|name| !there.contains(*name))
+            .map(str::to_owned)
+            .collect();
         self.nodes.retain(|name, _| there.contains(name));
         self.findings.retain(ResourceType::NodeKubelet, &there);
         changed
@@ -190,7 +197,7 @@ impl Work {
                 scope,
                 failing,
                 resources,
-            } in self.openings.update(name, found)
+            } in self.openings.update(name, found, &self.awaited)
             {
                 outcome.signals.push((
                     name.clone(),
