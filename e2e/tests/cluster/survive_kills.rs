@@ -101,7 +101,8 @@ async fn counts_are_exact_over_random_kills_of_operator_and_agent() -> Result<()
         let (mut acts, mut killed) = (0, 0);
         while killed < kills {
             let agent = components::ready(&space.client, Component::Agent).await?;
-            let before = spooled(&space, &agent).await?;
+            // It may be running and not serve its metrics yet.
+            let before = eventually("the agent tells what it spooled", || spooled(&space, &agent)).await?;
             let script = format!("for i in $(seq {BURST}); do /bin/true hunted; sleep 0.01; done");
             let burst = workload::shell(&space, &pod, &script);
             let operator_dies: bool = rand::random();
