@@ -2,6 +2,7 @@
 
 mod agent;
 mod curves;
+mod engine;
 mod http;
 mod latency;
 pub(crate) mod load;
@@ -31,6 +32,8 @@ pub(crate) enum Subject {
     /// The operator with 10, 100, 1,000 and 5,000 simulated agents; takes about forty minutes, and writes the curves of
     /// docs/performance.md.
     Operator,
+    /// The engine alone: what windows cost.
+    Engine,
 }
 
 /// How many agents are simulated, one run each.
@@ -91,6 +94,7 @@ pub(crate) fn run(places: &Places, subject: Subject, agents: &[usize], json: boo
     match subject {
         Subject::Main => main_job(places, json),
         Subject::Operator => operator::run(places, agents, json),
+        Subject::Engine => engine::run(places, json),
     }
 }
 

@@ -43,6 +43,8 @@ pub struct Group {
     start: usize,
     /// What that window counts.
     live: u64,
+    /// Whether an entry that was not told may stand before one that was.
+    stray: bool,
 }
 
 impl Group {
@@ -51,6 +53,7 @@ impl Group {
             entries,
             start: 0,
             live: 0,
+            stray: true,
         };
         group.measure_again(threshold);
         group
@@ -75,12 +78,18 @@ impl Group {
         if self.entries.len() == self.entries.capacity() && self.entries.len() < 4 {
             self.entries.reserve_exact(1);
         }
-        let holds = match self.entries.back().map(|newest| newest.last) {
+        let fired = match self.entries.back().map(|newest| newest.last) {
             Some(newest) if last < newest.saturating_sub(threshold.lateness) => return Outcome::Late,
-            Some(newest) if last < newest => self.insert(threshold, entry),
-            _ => self.append(threshold, entry),
+            Some(newest) if last < newest => {
+                self.stray = true;
+                let holds = self.insert(threshold, entry);
+                holds.and_then(|range| self.tell(range))
+            }
+            _ => {
+                let holds = self.append(threshold, entry);
+                holds.and_then(|range| self.tell_newest(range))
+            }
         };
-        let fired = holds.and_then(|range| self.tell(range));
         self.keep_bounded(threshold);
         fired.map_or(Outcome::Waits, Outcome::Fires)
     }
@@ -148,6 +157,22 @@ impl Group {
         self.start = shape::newest(threshold, &self.entries);
         let window = self.entries.range(self.start..);
         self.live = window.map(|entry| entry.weight(threshold)).sum();
+    }
+
+    /// The same of the window of the newest entry. Those that were not told stand at its end, unless one strayed.
+    fn tell_newest(&mut self, range: Range<usize>) -> Option<Fired> {
+        if self.stray {
+            // From here on all of this window is told, and what is before it cannot be in a later one.
+            self.stray = false;
+            return self.tell(range);
+        }
+        let untold = self
+            .entries
+            .range(range.clone())
+            .rev()
+            .take_while(|entry| !entry.told)
+            .count();
+        self.tell(range.end - untold..range.end)
     }
 
     /// What of a range was not told, which is told now.

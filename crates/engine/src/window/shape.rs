@@ -54,11 +54,11 @@ pub(super) fn holding(
     entries: &VecDeque<Entry>,
     place: usize,
 ) -> Option<Range<usize>> {
-    let mut inside = Inside::default();
+    let mut inside = Inside::of(threshold);
     if threshold.shape != Shape::Sliding {
         let piece = pieces(threshold, entries).find(|piece| piece.contains(&place))?;
         entries.range(piece.clone()).for_each(|entry| inside.enter(entry));
-        return inside.holds(threshold).then_some(piece);
+        return inside.holds().then_some(piece);
     }
     let time = entries.get(place)?.last;
     let from = time.saturating_sub(threshold.within);
@@ -78,7 +78,7 @@ pub(super) fn holding(
         }
         // Windows that end at one time end after its last entry.
         let ends = entries.get(end + 1).is_none_or(|next| next.last > entry.last);
-        if ends && inside.holds(threshold) {
+        if ends && inside.holds() {
             // Each of them has the entry in it, so together they are one range.
             let begin = found.as_ref().map_or(start, |range| range.start);
             found = Some(begin..end + 1);
@@ -87,35 +87,46 @@ pub(super) fn holding(
     found
 }
 
-/// What is counted in a range: matches, and the values that are told apart.
-#[derive(Default)]
+/// What is counted in a range: matches, or the values that are told apart.
 struct Inside {
+    least: u64,
     count: u64,
-    values: HashMap<u64, u32>,
+    /// How many entries each value has.
+    values: Option<HashMap<u64, u32>>,
 }
 
 impl Inside {
+    fn of(threshold: &Threshold) -> Self {
+        Self {
+            least: threshold.count,
+            count: 0,
+            values: threshold.distinct.map(|_| HashMap::new()),
+        }
+    }
+
     fn enter(&mut self, entry: &Entry) {
         self.count += u64::from(entry.count);
-        *self.values.entry(entry.value).or_default() += 1;
+        if let Some(values) = &mut self.values {
+            *values.entry(entry.value).or_default() += 1;
+        }
     }
 
     fn leave(&mut self, entry: &Entry) {
         self.count -= u64::from(entry.count);
-        if let Some(times) = self.values.get_mut(&entry.value) {
-            *times -= 1;
-            if *times == 0 {
-                self.values.remove(&entry.value);
+        let Some(values) = &mut self.values else { return };
+        if let Some(entries) = values.get_mut(&entry.value) {
+            *entries -= 1;
+            if *entries == 0 {
+                values.remove(&entry.value);
             }
         }
     }
 
-    fn holds(&self, threshold: &Threshold) -> bool {
-        let measured = if threshold.distinct.is_some() {
-            self.values.len() as u64
-        } else {
-            self.count
-        };
-        measured >= threshold.count
+    fn holds(&self) -> bool {
+        let measured = self
+            .values
+            .as_ref()
+            .map_or(self.count, |values| values.len() as u64);
+        measured >= self.least
     }
 }

@@ -1,0 +1,79 @@
+//! The engine without anything around it: what the programs in `crates/engine/benches` measure, held to bars.
+
+use std::process::Command;
+
+use anyhow::{Context as _, Result};
+use serde::Deserialize;
+
+use super::report::{self, Figure};
+use crate::cache::Places;
+use crate::process::output_beside_progress;
+use crate::progress::step;
+
+/// The programs; each prints a JSON line a figure.
+const PROGRAMS: [&str; 1] = ["windows"];
+
+/// What a figure is held to.
+#[derive(Clone, Copy)]
+enum Bar {
+    AtLeast(f64),
+    AtMost(f64),
+    None,
+}
+
+/// Every figure, in the order in which they are shown.
+const FIGURES: &[(&str, &str, Bar)] = &[
+    ("threshold-1-group", "updates/s", Bar::None),
+    ("threshold-10k-groups", "updates/s", Bar::None),
+    ("threshold-100k-groups", "updates/s", Bar::AtLeast(1e6)),
+    ("threshold-1M-groups", "updates/s", Bar::None),
+    ("distinct-1-group", "updates/s", Bar::None),
+    ("distinct-100k-groups", "updates/s", Bar::AtLeast(1e6)),
+    ("memory-1M-groups", "MB", Bar::AtMost(300.0)),
+];
+
+/// A line of a program.
+#[derive(Deserialize)]
+struct Measured {
+    name: String,
+    value: f64,
+}
+
+/// Runs the programs, one after the other, and shows their figures.
+pub(super) fn run(places: &Places, json: bool) -> Result<()> {
+    let mut measured = Vec::new();
+    for program in PROGRAMS {
+        let mut cargo = Command::new("cargo");
+        cargo.current_dir(places.repository()).args([
+            "bench",
+            "--locked",
+            "--package",
+            "yagura-engine",
+            "--bench",
+            program,
+        ]);
+        let output = step(&format!("measure {program}"), || {
+            output_beside_progress(&mut cargo)
+        })?;
+        for line in output.lines().filter(|line| line.starts_with('{')) {
+            let line: Measured =
+                serde_json::from_str(line).with_context(|| format!("{program} printed no figure: {line}"))?;
+            measured.push(line);
+        }
+    }
+    let figures: Result<Vec<Figure>> = FIGURES.iter().map(|figure| held(figure, &measured)).collect();
+    report::show(&figures?, json)
+}
+
+fn held((name, unit, bar): &(&'static str, &'static str, Bar), measured: &[Measured]) -> Result<Figure> {
+    let found = measured
+        .iter()
+        .find(|measured| measured.name == *name)
+        .with_context(|| format!("no program measured {name}"))?;
+    let baseline = "best of five rounds, one core".to_owned();
+    Ok(match bar {
+        Bar::AtLeast(bar) => Figure::at_least(name, found.value, unit, *bar, baseline),
+        Bar::AtMost(bar) => Figure::at_most(name, found.value, unit, *bar, baseline),
+        Bar::None => Figure::plain(name, found.value, unit, baseline),
+    })
+}
