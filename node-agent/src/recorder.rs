@@ -336,9 +336,9 @@ impl Worker {
 
     fn write(&mut self) {
         let lost = self.lost.swap(0, Ordering::Relaxed);
+        let groups = self.counting.take_changed();
         if let Some(writer) = &mut self.writer {
             writer.lose(QUEUE_FULL, lost);
-            let groups = self.counting.take_changed();
             writer.write(std::mem::take(&mut self.records), groups, Instant::now());
         }
     }

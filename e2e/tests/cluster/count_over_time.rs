@@ -7,10 +7,12 @@ use yagura_e2e::cluster::INSTALLATION;
 use yagura_e2e::components::{self, Component};
 use yagura_e2e::outpost::with_outpost;
 use yagura_e2e::rules::{Rule, executed_with, rule};
-use yagura_e2e::{Space, eventually, lies, metrics, peer, sensors, signals, with_namespace, workload};
+use yagura_e2e::{Space, eventually, lies, metrics, peer, signals, with_namespace, workload};
 
 /// Matches that an agent counted in windows.
 const COUNTED: &str = "yagura_agent_window_matches_total";
+/// Whether an agent has a stream to the operator.
+const CONNECTED: &str = "yagura_agent_operator_connected";
 /// Matches that the operator has counted in its store.
 const STORED: &str = "yagura_operator_stored_matches_total";
 
@@ -65,7 +67,13 @@ async fn a_node_counts_what_is_its_own_also_when_its_agent_is_killed() -> Result
         ensure!(total == 0, "{total} are told although four are too few");
 
         components::kill(&space.client, Component::Agent).await?;
-        sensors::settled(&space.client).await?;
+        // It connects when it watches; what happens before nobody sees.
+        eventually("the agent is back", || async {
+            let connected = metrics::scrape(&space.client, &agent).await?.sum(CONNECTED, &[]);
+            ensure!(connected > 0.0, "{connected}");
+            Ok(())
+        })
+        .await?;
         act(&pod, 1).await?;
         let signal = signals::counted(&space, &rule, 5).await?;
         let affected = signal.resource("Pod")?;

@@ -80,6 +80,8 @@ impl Counting {
 
     /// What changed since this was asked last, to be written with what came of it.
     pub(super) fn take_changed(&mut self) -> Vec<Changed> {
+        let groups = i64::try_from(self.detector.groups()).unwrap_or(i64::MAX);
+        self.metrics.window_groups.set(groups);
         self.detector.take_changed()
     }
 
@@ -93,8 +95,6 @@ impl Counting {
     fn forget(&mut self, active: &Active) {
         self.forgotten = Instant::now();
         self.detector.forget(rules(active), self.newest);
-        let groups = i64::try_from(self.detector.groups()).unwrap_or(i64::MAX);
-        self.metrics.window_groups.set(groups);
     }
 }
 
