@@ -42,6 +42,10 @@ pub enum Scalar {
     String,
     /// Labels and the like: strings by name.
     StringMap,
+    /// An IP address, in the one form that it is written in.
+    Address,
+    /// An IP network.
+    Network,
     /// An object of the domain with members known beforehand.
     Object(ObjectKind),
     /// Anything, known only when it is read: what lies below a dynamic root.
@@ -66,10 +70,22 @@ impl Type {
     pub const DOUBLE: Self = Self::One(Scalar::Double);
     /// A string of bytes.
     pub const STRING: Self = Self::One(Scalar::String);
+    /// An IP address.
+    pub const ADDRESS: Self = Self::One(Scalar::Address);
+    /// An IP network.
+    pub const NETWORK: Self = Self::One(Scalar::Network);
     /// Anything.
     pub const DYNAMIC: Self = Self::One(Scalar::Dynamic);
     /// A list of strings.
     pub const STRINGS: Self = Self::List(Scalar::String);
+}
+
+impl Scalar {
+    /// Whether its values only mean something among their own kind, such as durations, though they are kept as numbers
+    /// or strings.
+    pub fn stands_apart(self) -> bool {
+        matches!(self, Self::Address | Self::Network)
+    }
 }
 
 impl fmt::Display for Scalar {
@@ -81,6 +97,8 @@ impl fmt::Display for Scalar {
             Self::Double => "double",
             Self::String => "string",
             Self::StringMap => "map of strings",
+            Self::Address => "ip",
+            Self::Network => "cidr",
             Self::Object(kind) => kind.as_str(),
             Self::Dynamic => "any value",
         })

@@ -17,7 +17,7 @@ use crate::diagnostic::{Code, Part, Sink, Span};
 use crate::expr::{Expr, ExprId, MacroKind, PatternLimits, Program};
 use crate::lists::Lists;
 use crate::{limits, parser};
-use types::{article, is_boolean, type_of_tree, unify};
+use types::{are_apart, article, is_boolean, type_of_tree, unify};
 
 /// What a node of the syntax tree stands for.
 #[derive(Clone, Debug)]
@@ -344,6 +344,9 @@ impl<'r> Checker<'r> {
                 return Sense::Error;
             };
             let ty = self.type_of(id);
+            if let Some(before) = element_type.filter(|before| are_apart(*before, ty)) {
+                return self.mixed(walk, before, ty, span);
+            }
             element_type = Some(element_type.map_or(ty, |before| unify(before, ty)));
             match (self.program.get(id), &mut constants) {
                 (Expr::Const(value), Some(constants)) => constants.push(value.clone()),

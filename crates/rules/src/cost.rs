@@ -258,6 +258,14 @@ impl Estimate<'_> {
             Function::DecodeBase64 => (first.bytes.saturating_mul(2), first),
             // An address is short, and looked up in a table of some forty networks.
             Function::IsPublic => (first.bytes.min(64).saturating_add(64), ONE),
+            Function::ToAddress | Function::ToNetwork => (
+                first.bytes.min(64),
+                Size {
+                    bytes: 64,
+                    elements: 1,
+                },
+            ),
+            Function::ContainsAddress => (first.bytes.min(64).saturating_add(second.bytes.min(64)), ONE),
             Function::BitsAnd | Function::BitsAnyOf | Function::BitsAllOf => (1, ONE),
             Function::Size | Function::ToInt | Function::ToDouble => (8, ONE),
             Function::ToText => (

@@ -2,6 +2,8 @@
 
 use yagura_event::Type;
 
+use crate::convert::Conversion;
+
 /// A function that the engine evaluates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Function {
@@ -43,6 +45,12 @@ pub enum Function {
     ToText,
     /// `base64.decode`
     DecodeBase64,
+    /// `ip`
+    ToAddress,
+    /// `cidr`
+    ToNetwork,
+    /// `containsIP`
+    ContainsAddress,
     /// `isPublic`
     IsPublic,
     /// `bits.and`
@@ -66,10 +74,20 @@ impl Function {
                 | Self::EndsWithIgnoreCase
                 | Self::ContainsIgnoreCase
                 | Self::Intersects
+                | Self::ContainsAddress
                 | Self::IsPublic
                 | Self::BitsAnyOf
                 | Self::BitsAllOf
         )
+    }
+
+    /// What it reads from a text, when that is all that it does.
+    pub fn conversion(self) -> Option<Conversion> {
+        Some(match self {
+            Self::ToAddress => Conversion::Address,
+            Self::ToNetwork => Conversion::Network,
+            _ => return None,
+        })
     }
 }
 
@@ -92,6 +110,8 @@ pub(crate) enum Accepts {
     TextOrList,
     Scalar,
     Int,
+    TextOrAddress,
+    Network,
 }
 
 /// What the compiler makes of a call.
@@ -426,12 +446,40 @@ const FUNCTIONS: &[FunctionDoc] = &[
         meaning: Meaning::Function(Function::DecodeBase64, TEXT, Type::STRING),
     },
     FunctionDoc {
+        name: "ip",
+        form: Form::Global,
+        signature: "(string) -> ip",
+        doc: "The IP address that the string is; absent when it is none. An IPv4 address within IPv6 is that IPv4 address, and two are equal however they are written.",
+        example: "process.args.exists(a, ip(a) == ip(\"2001:db8::1\"))",
+        meaning: Meaning::Function(Function::ToAddress, TEXT, Type::ADDRESS),
+    },
+    FunctionDoc {
+        name: "cidr",
+        form: Form::Global,
+        signature: "(string) -> cidr",
+        doc: "The IP network that the string is; absent when it is none. One address is a network as well.",
+        example: "resource.egress.exists(e, cidr(e.cidr).containsIP(\"169.254.169.254\"))",
+        meaning: Meaning::Function(Function::ToNetwork, TEXT, Type::NETWORK),
+    },
+    FunctionDoc {
+        name: "containsIP",
+        form: Form::Method,
+        signature: "cidr.(string or ip) -> bool",
+        doc: "Whether the address is in the network.",
+        example: "process.args.exists(a, cidr(\"10.0.0.0/8\").containsIP(a))",
+        meaning: Meaning::Function(
+            Function::ContainsAddress,
+            &[Accepts::Network, Accepts::TextOrAddress],
+            Type::BOOL,
+        ),
+    },
+    FunctionDoc {
         name: "isPublic",
         form: Form::Global,
-        signature: "(string) -> bool",
+        signature: "(string or ip) -> bool",
         doc: "Whether the string is a unicast IP address that IANA's special-purpose address registries leave globally reachable.",
         example: "process.args.exists(a, isPublic(a))",
-        meaning: Meaning::Function(Function::IsPublic, TEXT, Type::BOOL),
+        meaning: Meaning::Function(Function::IsPublic, &[Accepts::TextOrAddress], Type::BOOL),
     },
     FunctionDoc {
         name: "bits.and",

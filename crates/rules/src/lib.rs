@@ -16,6 +16,7 @@
 mod ast;
 mod check;
 pub mod compile;
+pub mod convert;
 pub mod cost;
 pub mod detect;
 pub mod diagnostic;

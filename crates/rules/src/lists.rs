@@ -11,6 +11,7 @@ use std::sync::{Arc, LazyLock};
 use sha2::{Digest as _, Sha256};
 
 pub use named::{ListType, NamedList, UnknownListType, ValueFault};
+pub(crate) use network::Network;
 
 /// What a name stands for.
 #[derive(Clone, Debug, PartialEq)]

@@ -316,7 +316,7 @@ fn checks_have_parameters_and_their_own_parts() {
 #[test]
 fn what_this_version_lacks_says_so() {
     for text in [
-        "ip(process.name)",
+        "entropy(process.name) > 3",
         "duration(\"5m\") == process.pid",
         "bits.xor(process.pid, 1) == 1",
         "process.marks[\"n\"]",

@@ -1,4 +1,4 @@
-//! IP addresses, and which of them anybody on the internet may have.
+//! Which IP addresses anybody on the internet may have.
 //!
 //! The networks are those of the IANA IPv4 and IPv6 Special-Purpose Address Registries (RFC 6890 and its updates),
 //! and those for multicast (RFC 5771, RFC 4291), which are in registries of their own.
@@ -50,12 +50,6 @@ const V6: &[([u16; 8], u32, bool)] = &[
     ([0xff00, 0, 0, 0, 0, 0, 0, 0], 8, false),
 ];
 
-/// The address that `text` is. What an IPv6 socket calls `::ffff:10.0.0.1` is an IPv4 address.
-pub(super) fn parse(text: &[u8]) -> Option<IpAddr> {
-    let address: IpAddr = std::str::from_utf8(text).ok()?.parse().ok()?;
-    Some(address.to_canonical())
-}
-
 /// Whether it is a unicast address that is globally reachable.
 pub(super) fn is_public(address: IpAddr) -> bool {
     match address {
@@ -85,6 +79,8 @@ fn reachable<N: Copy>(networks: &[(N, u32, bool)], fits: impl Fn(N, u32) -> bool
 
 #[cfg(test)]
 mod tests {
+    use yagura_rules::convert::address as parse;
+
     use super::*;
 
     #[test]

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use yagura_event::ValueRef;
 use yagura_event::value::ListRef;
+use yagura_rules::convert;
 use yagura_rules::function::Function;
 
 use super::{Truth, address, base64};
@@ -84,7 +85,10 @@ fn unary<'a>(function: Function, value: &ValueRef<'a>) -> Option<ValueRef<'a>> {
         (Function::ToInt, value) => to_int(value),
         (Function::ToDouble, value) => to_double(value),
         (Function::ToText, value) => to_text(value),
-        (function, ValueRef::Bytes(text)) => on_text(function, text),
+        (function, ValueRef::Bytes(text)) => match function.conversion() {
+            Some(conversion) => conversion.read(text),
+            None => on_text(function, text),
+        },
         _ => None,
     }
 }
@@ -165,7 +169,7 @@ fn on_text<'a>(function: Function, text: &Cow<'a, [u8]>) -> Option<ValueRef<'a>>
         Function::UpperAscii => Some(ValueRef::Bytes(Cow::Owned(text.to_ascii_uppercase()))),
         Function::DecodeBase64 => Some(ValueRef::Bytes(Cow::Owned(base64::decode(text)?))),
         Function::IsPublic => Some(ValueRef::Bool(
-            address::parse(text).is_some_and(address::is_public),
+            convert::address(text).is_some_and(address::is_public),
         )),
         Function::Trim => part(text, |text| Some(text.trim_ascii())),
         Function::Base => part(text, |text| text.rsplit(|byte| *byte == b'/').next()),
@@ -180,6 +184,7 @@ fn on_text<'a>(function: Function, text: &Cow<'a, [u8]>) -> Option<ValueRef<'a>>
 fn on_texts<'a>(function: Function, text: &Cow<'a, [u8]>, other: &[u8]) -> Option<ValueRef<'a>> {
     let holds = match function {
         Function::StartsWith => text.starts_with(other),
+        Function::ContainsAddress => convert::holds(text, other),
         Function::EndsWith => text.ends_with(other),
         Function::Contains => contains(text, other),
         Function::EqualsIgnoreCase => text.eq_ignore_ascii_case(other),

@@ -15,6 +15,7 @@ use yagura_engine::{RuleSet, Scratch};
 use yagura_event::{Event, Known, Registry, Text, Timestamp, Tree, ValueRef, build_event};
 use yagura_rules::{CheckSource, LetSource, RuleSource, compile, compile_check};
 
+mod convert;
 mod oracle;
 mod random;
 

@@ -14,6 +14,8 @@ use yagura_rules::expr::{ArithmeticOp, Expr, ExprId, MacroKind, OrderOp};
 use yagura_rules::function::Function;
 use yagura_rules::{NamedList, Program};
 
+use crate::convert;
+
 /// A mistake that is planted on purpose: the comparison has to notice each of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Plant {
@@ -534,6 +536,11 @@ impl<'a, F: Fn(FieldId) -> ValueRef<'a>> Oracle<'a, F> {
                 }
             }
             (Function::DecodeBase64, [Value::Text(text)]) => base64(text).map_or(Value::Absent, Value::Text),
+            (Function::ToAddress, [Value::Text(text)]) => convert::address(text),
+            (Function::ToNetwork, [Value::Text(text)]) => convert::network(text),
+            (Function::ContainsAddress, [Value::Text(network), Value::Text(address)]) => {
+                Value::Bool(convert::holds(network, address))
+            }
             (Function::IsPublic, [Value::Text(text)]) => Value::Bool(is_public(text)),
             (
                 Function::BitsAnd | Function::BitsAnyOf | Function::BitsAllOf,

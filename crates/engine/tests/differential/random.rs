@@ -16,6 +16,7 @@ pub(crate) const TEXTS: &[&str] = &[
     "-c",
     "8.8.8.8",
     "::ffff:10.0.0.1",
+    "10.1.2.3/8",
     "L2Jpbi9zaA==",
 ];
 
@@ -133,6 +134,13 @@ fn conditions(leaves: &Leaves) -> BoxedStrategy<String> {
         2 => (number.clone(), prop::sample::select(vec!["anyOf", "allOf"]), number.clone())
             .prop_map(|(left, test, right)| format!("bits.{test}({left}, {right})")),
         2 => text.clone().prop_map(|text| format!("isPublic({text})")),
+        2 => (text.clone(), prop::sample::select(vec!["10.0.0.0/8", "0.0.0.0/0", "::/0", "::ffff:8.8.8.0/120", "8.8.8.8"]))
+            .prop_map(|(text, network)| format!("cidr({network:?}).containsIP({text})")),
+        2 => (leaves.text.clone(), text.clone())
+            .prop_map(|(network, text)| format!("cidr({network}).containsIP({text})")),
+        1 => (leaves.text.clone(), leaves.text.clone()).prop_map(|(left, right)| format!("ip({left}) == ip({right})")),
+        1 => leaves.text.clone().prop_map(|text| format!("ip({text}) in [ip(\"8.8.8.8\"), ip(\"10.0.0.1\")]")),
+        1 => leaves.text.clone().prop_map(|text| format!("has(cidr({text}))")),
         4 => (number.clone(), order(), number).prop_map(|(left, operator, right)| format!("{left} {operator} {right}")),
         3 => (text.clone(), method, prop_oneof![3 => literal(), 1 => text.clone()])
             .prop_map(|(text, method, other)| format!("{text}.{method}({other})")),

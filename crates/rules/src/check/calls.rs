@@ -1,14 +1,18 @@
 //! Types of function calls.
 
-use yagura_event::field::Scalar;
-use yagura_event::{Tree, Type};
+use std::sync::Arc;
 
-use super::types::{article, text_of};
+use yagura_event::field::Scalar;
+use yagura_event::{Text, Tree, Type};
+
+use super::types::{are_apart, article, as_the_other, text_of};
 use super::{Checker, Sense, Walk};
 use crate::ast::NodeId;
+use crate::convert::Conversion;
 use crate::diagnostic::{Code, Span};
 use crate::expr::{Expr, ExprId};
-use crate::function::{Accepts, Form, FunctionDoc, Meaning, find, functions};
+use crate::function::{Accepts, Form, Function, FunctionDoc, Meaning, find, functions};
+use crate::lists::{ListType, NamedList};
 use crate::pattern;
 use crate::suggest::nearest;
 
@@ -62,6 +66,20 @@ impl Checker<'_> {
                 if !fits {
                     return Sense::Error;
                 }
+                if function == Function::Intersects && !self.share_elements(walk, values[0], values[1], span)
+                {
+                    return Sense::Error;
+                }
+                if let Some(conversion) = function.conversion()
+                    && let Some(text) = self.literal_text(values[0])
+                {
+                    return self.convert(walk, conversion, &text, values[0], span);
+                }
+                if function == Function::ContainsAddress
+                    && let Some(network) = self.literal_text(values[0])
+                {
+                    return self.in_network(walk, network, values[1], span);
+                }
                 self.emit(walk, Expr::Call(function, values), ty, span)
             }
             Meaning::Pattern(syntax, ignore_case) => {
@@ -101,9 +119,12 @@ impl Checker<'_> {
     fn wants(&mut self, walk: &Walk<'_>, doc: &FunctionDoc, value: ExprId, accepts: Accepts) -> bool {
         let ty = self.type_of(value);
         let (fits, wanted) = match (accepts, ty) {
+            (Accepts::Network, Type::One(Scalar::Dynamic)) => (false, "a cidr"),
             (_, Type::One(Scalar::Dynamic)) => return true,
             (Accepts::Text, ty) => (ty == Type::STRING, "a string"),
             (Accepts::Int, ty) => (ty == Type::INT, "an int"),
+            (Accepts::TextOrAddress, ty) => (matches!(ty, Type::STRING | Type::ADDRESS), "a string or an ip"),
+            (Accepts::Network, ty) => (ty == Type::NETWORK, "a cidr"),
             (Accepts::List, ty) => (matches!(ty, Type::List(_)), "a list"),
             (Accepts::TextOrList, ty) => {
                 let fits = matches!(ty, Type::List(_) | Type::One(Scalar::String | Scalar::StringMap));
@@ -123,17 +144,75 @@ impl Checker<'_> {
         let (part, span) = self.place(value);
         let span = if part == walk.part { span } else { Span::default() };
         let help = match (accepts, ty) {
-            (Accepts::Text, Type::List(Scalar::String)) if doc.form == Form::Global => {
+            (Accepts::Text | Accepts::TextOrAddress, Type::List(Scalar::String))
+                if doc.form == Form::Global =>
+            {
                 format!("ask for its elements: list.exists(x, {}(x))", doc.name)
             }
             (Accepts::Text, Type::List(Scalar::String)) => {
                 format!("ask for its elements: list.exists(x, x.{}(…))", doc.name)
             }
+            (Accepts::Network, Type::STRING | Type::DYNAMIC) => format!("write cidr(…).{}(…)", doc.name),
             _ => format!("it is {}", doc.usage()),
         };
         let message = format!("`{}` wants {wanted}, this is {}", doc.name, article(ty));
         self.error(Code::WRONG_TYPE, walk.part, span, message, Some(help));
         false
+    }
+
+    /// Whether lists may have elements in common.
+    fn share_elements(&mut self, walk: &Walk<'_>, left: ExprId, right: ExprId, span: Span) -> bool {
+        let (left, right) = (self.type_of(left), self.type_of(right));
+        let apart = are_apart(left, right);
+        if apart {
+            let message = format!(
+                "{} and {} have no element in common",
+                article(left),
+                article(right)
+            );
+            let help = as_the_other(left, right);
+            self.error(Code::NEVER_EQUAL, walk.part, span, message, help);
+        }
+        !apart
+    }
+
+    /// The text of a literal.
+    fn literal_text(&self, value: ExprId) -> Option<Text> {
+        match self.program.get(value) {
+            Expr::Const(value) => text_of(value).cloned(),
+            _ => None,
+        }
+    }
+
+    /// What a text that is written out stands for, once and for all.
+    fn convert(
+        &mut self,
+        walk: &Walk<'_>,
+        conversion: Conversion,
+        text: &Text,
+        literal: ExprId,
+        span: Span,
+    ) -> Sense {
+        match conversion.literal(text.as_bytes()) {
+            Ok(value) => {
+                let value = value.to_tree().unwrap_or_default();
+                self.emit(walk, Expr::Const(value), conversion.result(), span)
+            }
+            Err(message) => {
+                let (_, span) = self.place_in(walk.part, literal);
+                self.error(Code::BAD_LITERAL, walk.part, span, message, None);
+                Sense::Error
+            }
+        }
+    }
+
+    /// A search in a network that is written out is one in a list of that network: it is read once.
+    fn in_network(&mut self, walk: &Walk<'_>, network: Text, address: ExprId, span: Span) -> Sense {
+        let Ok(list) = NamedList::new(ListType::Cidr, [network]) else {
+            return Sense::Error;
+        };
+        let list = self.push(walk, Expr::Named(Arc::new(list)), Type::NETWORK, span);
+        self.emit(walk, Expr::In(address, list), Type::BOOL, span)
     }
 
     fn pattern(

@@ -4,7 +4,9 @@ use yagura_event::field::Scalar;
 use yagura_event::{EventKind, Text, Tree, Type};
 
 use super::names::Shown;
-use super::types::{article, comparable, is_boolean, is_int, is_number, text_of, unify};
+use super::types::{
+    are_apart, article, as_the_other, comparable, is_boolean, is_int, is_number, text_of, unify,
+};
 use super::{Checker, Sense, Walk};
 use crate::ast::{BinaryOp, Node, NodeId};
 use crate::diagnostic::{Code, Part, Span};
@@ -141,7 +143,7 @@ impl Checker<'_> {
                     (Type::One(Scalar::Int), Type::One(Scalar::String)) => {
                         Some("write the number without quotes".to_owned())
                     }
-                    _ => None,
+                    (left, right) => as_the_other(left, right),
                 };
                 self.error(Code::NEVER_EQUAL, walk.part, span, message, help);
                 Sense::Error
@@ -208,7 +210,8 @@ impl Checker<'_> {
         };
         if !ordered(left_type) || !ordered(right_type) || !comparable(left_type, right_type) {
             let message = format!("{} and {} have no order", article(left_type), article(right_type));
-            self.error(Code::NEVER_EQUAL, walk.part, span, message, None);
+            let help = as_the_other(left_type, right_type);
+            self.error(Code::NEVER_EQUAL, walk.part, span, message, help);
             return Sense::Error;
         }
         self.emit(walk, Expr::Order(operator, left, right), Type::BOOL, span)
@@ -219,7 +222,7 @@ impl Checker<'_> {
         let fits = match right_type {
             Type::List(scalar) => comparable(left_type, Type::One(scalar)),
             Type::One(Scalar::StringMap) => comparable(left_type, Type::STRING),
-            Type::One(Scalar::Dynamic) => true,
+            Type::One(Scalar::Dynamic) => !are_apart(left_type, right_type),
             Type::One(_) => {
                 let message = format!("`in` wants a list on its right, this is {}", article(right_type));
                 let help = (right_type == Type::STRING)
@@ -230,7 +233,8 @@ impl Checker<'_> {
         };
         if !fits {
             let message = format!("{} is never in {}", article(left_type), article(right_type));
-            self.error(Code::NEVER_EQUAL, walk.part, span, message, None);
+            let help = as_the_other(left_type, right_type);
+            self.error(Code::NEVER_EQUAL, walk.part, span, message, help);
             return Sense::Error;
         }
         self.check_kind(walk, left, right);
@@ -259,6 +263,10 @@ impl Checker<'_> {
                 }
             }
             (ArithmeticOp::Add, Type::One(Scalar::String), Type::One(Scalar::String)) => Type::STRING,
+            (ArithmeticOp::Add, left, right) if are_apart(left, right) => {
+                let what = "these cannot be calculated with";
+                return self.no_arithmetic(walk, left_type, right_type, what, span);
+            }
             (ArithmeticOp::Add, Type::One(Scalar::Dynamic), Type::One(Scalar::String) | Type::List(_))
             | (ArithmeticOp::Add, Type::One(Scalar::String) | Type::List(_), Type::One(Scalar::Dynamic)) => {
                 Type::DYNAMIC
@@ -275,6 +283,18 @@ impl Checker<'_> {
             }
         };
         self.emit(walk, Expr::Arithmetic(operator, left, right), ty, span)
+    }
+
+    /// Refuses one value that would be of two types, one of which means something only among its own kind.
+    pub(super) fn mixed(&mut self, walk: &Walk<'_>, left: Type, right: Type, span: Span) -> Sense {
+        let message = format!(
+            "{} and {} cannot stand for each other",
+            article(left),
+            article(right)
+        );
+        let help = as_the_other(left, right);
+        self.error(Code::WRONG_TYPE, walk.part, span, message, help);
+        Sense::Error
     }
 
     fn no_arithmetic(&mut self, walk: &Walk<'_>, left: Type, right: Type, what: &str, span: Span) -> Sense {
@@ -330,7 +350,11 @@ impl Checker<'_> {
         if !self.wants_boolean(walk, condition, "?") {
             return Sense::Error;
         }
-        let ty = unify(self.type_of(then), self.type_of(otherwise));
+        let (then_type, otherwise_type) = (self.type_of(then), self.type_of(otherwise));
+        if are_apart(then_type, otherwise_type) {
+            return self.mixed(walk, then_type, otherwise_type, span);
+        }
+        let ty = unify(then_type, otherwise_type);
         self.emit(
             walk,
             Expr::Conditional {

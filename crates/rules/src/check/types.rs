@@ -39,7 +39,7 @@ pub(super) fn unify(left: Type, right: Type) -> Type {
 
 pub(super) fn article(ty: Type) -> String {
     match ty {
-        Type::One(Scalar::Int) => "an int".to_owned(),
+        Type::One(Scalar::Int | Scalar::Address) => format!("an {ty}"),
         Type::One(Scalar::Null | Scalar::Dynamic) => ty.to_string(),
         _ => format!("a {ty}"),
     }
@@ -53,9 +53,38 @@ pub(super) fn is_number(ty: Type) -> bool {
     matches!(ty, Type::One(Scalar::Int | Scalar::Double | Scalar::Dynamic))
 }
 
+/// Whether a value of one means something only among its own kind, and the other is of another. Nothing converts
+/// either by itself: what a rule compares is written out.
+pub(super) fn are_apart(left: Type, right: Type) -> bool {
+    let scalar = |ty| match ty {
+        Type::One(scalar) | Type::List(scalar) => scalar,
+    };
+    let (left, right) = (scalar(left), scalar(right));
+    let null = left == Scalar::Null || right == Scalar::Null;
+    left != right && !null && (left.stands_apart() || right.stands_apart())
+}
+
+/// What to write where one type stands apart and the other could be read as it.
+pub(super) fn as_the_other(left: Type, right: Type) -> Option<String> {
+    let name = |ty| match ty {
+        Type::One(scalar) | Type::List(scalar) if scalar.stands_apart() => Some(scalar),
+        _ => None,
+    };
+    match (name(left), name(right)) {
+        (Some(Scalar::Network), _) | (_, Some(Scalar::Network)) => {
+            Some("ask for addresses in it: cidr(…).containsIP(…)".to_owned())
+        }
+        (Some(scalar), None) | (None, Some(scalar)) => Some(format!("write {scalar}(…) around the other")),
+        _ => None,
+    }
+}
+
 /// Whether values of these types can be equal.
 pub(super) fn comparable(left: Type, right: Type) -> bool {
     match (left, right) {
+        // A network is asked for its addresses, and is kept in the form in which it was written.
+        (Type::One(Scalar::Network), _) | (_, Type::One(Scalar::Network)) => false,
+        (left, right) if are_apart(left, right) => false,
         (Type::One(Scalar::Dynamic), _)
         | (_, Type::One(Scalar::Dynamic))
         | (Type::List(_), Type::List(_)) => true,

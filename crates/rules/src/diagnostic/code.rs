@@ -114,6 +114,8 @@ catalogue! {
     GROUPED_TWICE = 43, "A rule with detect groups its signals as its windows are grouped.",
         "(detect with a threshold, and signal: {groupBy: [container.id]})",
         "Leave signal.groupBy out.";
+    BAD_LITERAL = 44, "What is written out is not what the function reads.", "process.args.exists(a, ip(a) == ip(\"10.0.0\"))",
+        "Write it in the form that the message names.";
     UNUSED_LET = 100, "A let name is not used.", "let: [{name: a, value: \"1\"}]", "Remove it.";
     ALWAYS_TRUE = 101, "The condition holds for everything.", "true || process.pid == 1", "Check what was meant.";
     ALWAYS_FALSE = 102, "The condition never holds.", "process.name == \"a\" && false", "Check what was meant.";

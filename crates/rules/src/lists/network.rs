@@ -1,10 +1,12 @@
 //! Networks, and which addresses are in them.
 
+use std::fmt;
 use std::net::IpAddr;
 
 use yagura_event::Text;
 
 use super::named::{ValueFault, tell};
+use crate::convert::address;
 
 /// Networks as ranges that do not touch, sorted: a search takes a few steps however many there are.
 pub(super) struct Networks {
@@ -53,51 +55,74 @@ impl Networks {
     }
 }
 
-/// The address that a text is. What an IPv6 socket calls `::ffff:10.0.0.1` is an IPv4 address.
-fn address(text: &[u8]) -> Option<IpAddr> {
-    let address: IpAddr = std::str::from_utf8(text).ok()?.parse().ok()?;
-    Some(address.to_canonical())
-}
-
+/// A network that is written out.
 #[derive(Debug, PartialEq, Eq)]
-struct Network {
+pub(crate) struct Network {
     address: IpAddr,
     prefix: u32,
 }
 
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.address, self.prefix)
+    }
+}
+
 impl Network {
-    fn read(text: &[u8]) -> Result<Self, String> {
-        const NONE: &str =
-            "it is no network and no address: write one such as 10.0.0.0/8, 192.0.2.7 or 2001:db8::/32";
-        let text = std::str::from_utf8(text).map_err(|_invalid| NONE.to_owned())?;
-        let (start, length) = match text.split_once('/') {
-            Some((start, length)) => (start, Some(length)),
-            None => (text, None),
-        };
-        let written: IpAddr = start.parse().map_err(|_invalid| NONE.to_owned())?;
-        let bits = if written.is_ipv4() { 32 } else { 128 };
-        let prefix = match length {
-            None => bits,
-            Some(digits) => Some(digits)
-                .filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))
-                .and_then(|digits| digits.parse().ok())
-                .filter(|prefix| *prefix <= bits)
-                .ok_or_else(|| format!("the length after the slash is a number up to {bits}"))?,
-        };
+    /// The network that a text is, when no bit behind its length is set.
+    pub(crate) fn read(text: &[u8]) -> Result<Self, String> {
+        let (written, prefix) = parse(text)?;
         let start = first(written, prefix);
         if start != written {
             return Err(format!(
                 "bits behind the first {prefix} are set: write {start}/{prefix}, or leave the length out for the one address"
             ));
         }
-        Ok(match (written, written.to_canonical()) {
+        Ok(Self::new(written, prefix))
+    }
+
+    /// The network of a text, whatever bits behind its length are set.
+    pub(crate) fn around(text: &[u8]) -> Result<Self, String> {
+        let (written, prefix) = parse(text)?;
+        Ok(Self::new(first(written, prefix), prefix))
+    }
+
+    fn new(written: IpAddr, prefix: u32) -> Self {
+        match (written, written.to_canonical()) {
             (IpAddr::V6(_), address @ IpAddr::V4(_)) if prefix >= 96 => Self {
                 address,
                 prefix: prefix - 96,
             },
             (address, _) => Self { address, prefix },
-        })
+        }
     }
+
+    /// Whether the address is in it.
+    pub(crate) fn holds(&self, address: IpAddr) -> bool {
+        address.is_ipv4() == self.address.is_ipv4() && first(address, self.prefix) == self.address
+    }
+}
+
+/// The address and the length that are written.
+fn parse(text: &[u8]) -> Result<(IpAddr, u32), String> {
+    const NONE: &str =
+        "it is no network and no address: write one such as 10.0.0.0/8, 192.0.2.7 or 2001:db8::/32";
+    let text = std::str::from_utf8(text).map_err(|_invalid| NONE.to_owned())?;
+    let (start, length) = match text.split_once('/') {
+        Some((start, length)) => (start, Some(length)),
+        None => (text, None),
+    };
+    let written: IpAddr = start.parse().map_err(|_invalid| NONE.to_owned())?;
+    let bits = if written.is_ipv4() { 32 } else { 128 };
+    let prefix = match length {
+        None => bits,
+        Some(digits) => Some(digits)
+            .filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))
+            .and_then(|digits| digits.parse().ok())
+            .filter(|prefix| *prefix <= bits)
+            .ok_or_else(|| format!("the length after the slash is a number up to {bits}"))?,
+    };
+    Ok((written, prefix))
 }
 
 /// The first address of the network that an address is in.

@@ -1,0 +1,79 @@
+//! Examples of the reference, on events and resources for which they hold and for which they do not.
+#![expect(
+    clippy::unwrap_used,
+    reason = "helpers of tests fail a test like the tests themselves"
+)]
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use yagura_engine::posture::{Judge, Verdict};
+use yagura_engine::{RuleSet, Scratch};
+use yagura_event::{Registry, Text, Timestamp, Tree, build_event};
+use yagura_rules::{CheckSource, Lists, RuleSource, compile, compile_check, functions};
+
+/// When the events happen.
+const NOW: Timestamp = Timestamp(1_780_000_000_000_000_000);
+
+fn map(pairs: &[(&str, Tree)]) -> Tree {
+    Tree::map(
+        pairs
+            .iter()
+            .map(|(name, value)| (Text::from(*name), value.clone())),
+    )
+}
+
+fn args(values: &[&str]) -> Tree {
+    let values = values.iter().map(|value| Tree::from(*value)).collect();
+    map(&[("process.args", Tree::List(values))])
+}
+
+/// Whether the condition holds, on an event with these fields or on this resource.
+fn holds(condition: &str, subject: &Tree) -> bool {
+    if condition.contains("resource.") {
+        let source = CheckSource::new("c", "any", condition);
+        let check = compile_check(&source, &BTreeMap::new(), &Lists::default()).check;
+        let judge = Judge::new(Arc::clone(&check.unwrap()));
+        return judge.evaluate(subject, &mut Scratch::default()).verdict == Verdict::Pass;
+    }
+    let mut event = vec![(Text::from("kind"), Tree::from("process.exec"))];
+    if let Tree::Map(fields) = subject {
+        event.extend(fields.clone());
+    }
+    let event = build_event(&Tree::map(event), NOW).unwrap();
+    let rule = compile(
+        &RuleSource::new("r", condition),
+        Registry::workload(),
+        &Lists::default(),
+    )
+    .rule;
+    let set = RuleSet::new(rule);
+    !set.evaluate(&event, &mut Scratch::default()).is_empty()
+}
+
+#[track_caller]
+fn check(function: &str, yes: &Tree, no: &Tree) {
+    let doc = functions().iter().find(|doc| doc.name == function).unwrap();
+    assert!(holds(doc.example, yes), "{}", doc.example);
+    assert!(!holds(doc.example, no), "{}", doc.example);
+}
+
+#[test]
+fn addresses_and_networks() {
+    check("ip", &args(&["2001:DB8:0::1"]), &args(&["2001:db8::2", "x"]));
+    check(
+        "containsIP",
+        &args(&["::ffff:10.1.2.3"]),
+        &args(&["11.0.0.0", "10.0.0.0/8"]),
+    );
+    let egress = |cidr: &str| {
+        let rule = map(&[("cidr", cidr.into())]);
+        map(&[("egress", Tree::List(vec![rule]))])
+    };
+    check("cidr", &egress("169.254.0.1/16"), &egress("10.0.0.0/8"));
+    check("isPublic", &args(&["8.8.8.8"]), &args(&["10.0.0.1"]));
+    assert!(holds(
+        "process.args.exists(a, isPublic(ip(a)))",
+        &args(&["::ffff:8.8.8.8"])
+    ));
+}
