@@ -27,6 +27,7 @@ const KINDS: &[(&str, &str, bool)] = &[
     ("NotificationRoute", "notificationroutes", false),
     ("Exception", "exceptions", true),
     ("ClusterException", "clusterexceptions", false),
+    ("ValueList", "valuelists", false),
 ];
 
 /// Yagura's objects of one kind; `namespace` is ignored for a cluster-scoped kind, and none means all.

@@ -96,6 +96,7 @@ async fn remove(space: &Space) -> Result<()> {
         "PostureCheck",
         "NotificationRoute",
         "ClusterException",
+        "ValueList",
     ] {
         let selector = format!("{LABEL}={}", space.name);
         if let Err(error) = objects::delete_selected(&space.client, kind, &selector).await {

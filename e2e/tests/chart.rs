@@ -420,12 +420,14 @@ fn the_operator_may_do_what_it_does_and_no_more() {
         "ClusterRole notificationroutes []: list watch",
         "ClusterRole exceptions []: list watch",
         "ClusterRole clusterexceptions []: list watch",
+        "ClusterRole valuelists []: list watch",
         "ClusterRole detectionrules/status []: patch",
         "ClusterRole posturechecks/status []: patch",
         "ClusterRole postureframeworks/status []: patch",
         "ClusterRole notificationroutes/status []: patch",
         "ClusterRole exceptions/status []: patch",
         "ClusterRole clusterexceptions/status []: patch",
+        "ClusterRole valuelists/status []: patch",
         "ClusterRole securitysignals []: list watch create patch",
         "ClusterRole nodesensors []: list watch create patch",
         "ClusterRole securitysignals []: get delete",
@@ -590,7 +592,7 @@ fn an_uninstall_keeps_definitions_and_history() {
         let stays = matches!(kind, "CustomResourceDefinition" | "PersistentVolumeClaim");
         assert_eq!(kept(object), stays, "{kind} {}", object["metadata"]["name"]);
     }
-    assert_eq!(definitions, 8);
+    assert_eq!(definitions, 9);
 }
 
 #[test]

@@ -3,12 +3,15 @@
 //! [`Held`] follows the operator's stream: bodies, then a list, then the order to switch. Nothing
 //! changes until that order, and what it names is checked against the hashes before it counts.
 
+mod lists;
 pub mod snapshot;
 
 use std::collections::BTreeMap;
 
 use yagura_proto::content;
-use yagura_proto::v1::{RuleBodies, RuleBody, RuleFailure, RuleList};
+use yagura_proto::v1::{NamedList, NamedLists, RuleBodies, RuleBody, RuleFailure, RuleList};
+
+use lists::HeldLists;
 
 /// Rules that a node runs at most. Far beyond any policy, it bounds what a stream can store here.
 const MAX_RULES: usize = 20_000;
@@ -20,6 +23,9 @@ pub enum PolicyError {
     /// More than a node can run.
     #[error("the operator sent more than {MAX_RULES} rules")]
     TooMany,
+    /// More lists than a node can look things up in.
+    #[error("the operator sent named lists that are too large together")]
+    TooManyLists,
     /// The list's revision is not the hash of its entries.
     #[error("the list {revision:?} does not have the content that its revision says")]
     ListDamaged {
@@ -44,6 +50,14 @@ pub enum PolicyError {
         /// Uid of the first.
         first: String,
     },
+    /// The rules name lists that never came.
+    #[error("the list {name:?} of rule {rule:?} was never sent")]
+    ListMissing {
+        /// Its name.
+        name: String,
+        /// Uid of the rule that names it.
+        rule: String,
+    },
 }
 
 /// A list with the bodies it names.
@@ -53,6 +67,8 @@ pub struct Policy {
     pub list: RuleList,
     /// The bodies, in the order of the list.
     pub bodies: Vec<RuleBody>,
+    /// The named lists that they use, sorted by hash.
+    pub lists: Vec<NamedList>,
     /// Rules of the list whose body is not what its hash says.
     pub damaged: Vec<RuleFailure>,
 }
@@ -61,13 +77,19 @@ pub struct Policy {
 #[derive(Debug, Default)]
 pub struct Held {
     bodies: BTreeMap<String, RuleBody>,
+    lists: HeldLists,
     list: Option<RuleList>,
 }
 
 impl Held {
-    /// Hashes of the bodies at hand, for the hello.
+    /// Hashes of the bodies and named lists at hand, for the hello.
     pub fn hashes(&self) -> Vec<String> {
-        self.bodies.keys().cloned().collect()
+        self.bodies.keys().chain(self.lists.hashes()).cloned().collect()
+    }
+
+    /// Keeps named lists for the rules that follow.
+    pub fn add_lists(&mut self, lists: NamedLists) -> Result<(), PolicyError> {
+        self.lists.add(lists)
     }
 
     /// Keeps bodies for the list that follows.
@@ -140,6 +162,7 @@ impl Held {
             }
         }
         policy.list = list;
+        policy.lists = self.lists.of(&mut policy.bodies, &mut policy.damaged)?;
         // A damaged body must not be offered as held: it has to come again.
         for failure in &policy.damaged {
             self.bodies.retain(|_, body| body.uid != failure.uid);
@@ -155,6 +178,7 @@ impl Held {
                 .iter()
                 .map(|body| (body.hash.clone(), body.clone()))
                 .collect(),
+            lists: HeldLists::from(&policy.lists[..]),
             list: Some(policy.list.clone()),
         }
     }

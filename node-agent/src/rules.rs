@@ -2,6 +2,7 @@
 
 mod body;
 pub mod files;
+mod shelf;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,6 +14,7 @@ use yagura_proto::v1::{RuleBody, RuleFailure};
 use yagura_rules::{LANGUAGE_VERSION, Lists, Rule, RuleSource};
 
 use crate::policy::Policy;
+use shelf::Shelf;
 
 /// A rule that runs.
 #[derive(Debug)]
@@ -126,8 +128,9 @@ impl Reader {
 pub fn compile_policy(policy: &Policy, blind: &BTreeMap<EventKind, String>) -> (Active, Vec<RuleFailure>) {
     let mut failures = policy.damaged.clone();
     let mut rules = Vec::new();
+    let lists = Shelf::new(&policy.lists);
     for body in &policy.bodies {
-        match compile_body(body).and_then(|rule| can_match(rule, blind)) {
+        match compile_body(body, &lists).and_then(|rule| can_match(rule, blind)) {
             Ok(rule) => rules.push(rule),
             Err(failure) => failures.push(failure),
         }
@@ -150,7 +153,7 @@ fn can_match(rule: ActiveRule, blind: &BTreeMap<EventKind, String>) -> Result<Ac
     })
 }
 
-fn compile_body(body: &RuleBody) -> Result<ActiveRule, RuleFailure> {
+fn compile_body(body: &RuleBody, lists: &Shelf<'_>) -> Result<ActiveRule, RuleFailure> {
     // The operator compiled the rule: where this agent cannot, the agent is the older one.
     let fail = |message: String| RuleFailure {
         uid: body.uid.clone(),
@@ -164,12 +167,12 @@ fn compile_body(body: &RuleBody) -> Result<ActiveRule, RuleFailure> {
         )));
     }
     let source = body::source(body).map_err(|error| fail(error.to_string()))?;
-    compile(&source, body.hash.clone()).map_err(fail)
+    compile(&source, body.hash.clone(), &lists.of(body)).map_err(fail)
 }
 
 /// The error is what the compiler says, one finding a line.
-fn compile(source: &RuleSource, hash: String) -> Result<ActiveRule, String> {
-    let compiled = yagura_rules::compile(source, Registry::workload(), &Lists::builtin());
+fn compile(source: &RuleSource, hash: String, lists: &Lists) -> Result<ActiveRule, String> {
+    let compiled = yagura_rules::compile(source, Registry::workload(), lists);
     compiled
         .rule
         .map(|rule| ActiveRule { rule, hash })
@@ -207,6 +210,62 @@ mod tests {
             language_version: LANGUAGE_VERSION,
             ..RuleBody::default()
         }
+    }
+
+    #[test]
+    fn rules_run_with_the_lists_that_they_name_and_each_names_its_own() {
+        use yagura_proto::content::seal_list;
+        use yagura_proto::v1::{NamedList, NamedListRef};
+
+        let list = |kind: &str, values: &[&str]| {
+            seal_list(NamedList {
+                r#type: kind.to_owned(),
+                values: values.iter().map(|value| (*value).to_owned()).collect(),
+                ..NamedList::default()
+            })
+        };
+        let lists = vec![
+            list("glob", &["/tmp/*"]),
+            list("string", &["/tmp/*"]),
+            list("later", &["x"]),
+        ];
+        let with = |uid: &str, list: &NamedList| RuleBody {
+            lists: vec![NamedListRef {
+                name: "n".to_owned(),
+                hash: list.hash.clone(),
+            }],
+            ..body(uid, "process.executable in lists[\"n\"]")
+        };
+        let policy = Policy {
+            bodies: [
+                with("globs", &lists[0]),
+                with("strings", &lists[1]),
+                with("later", &lists[2]),
+                body("none", "process.executable in lists[\"n\"]"),
+                body("of-the-language", "process.name in lists[\"shells\"]"),
+            ]
+            .into_iter()
+            .map(seal)
+            .collect(),
+            lists,
+            ..Policy::default()
+        };
+        let (active, failures) = compile_policy(&policy, &BTreeMap::new());
+        let running: Vec<&str> = active.rules.iter().map(|rule| rule.rule.uid.as_str()).collect();
+        assert_eq!(running, ["globs", "strings", "of-the-language"]);
+        assert_ne!(active.rules[0].rule.hash, active.rules[1].rule.hash);
+        let failed: Vec<&str> = failures.iter().map(|failure| failure.uid.as_str()).collect();
+        assert_eq!(failed, ["later", "none"]);
+        assert!(
+            failures[0].message.contains("no list of type"),
+            "{}",
+            failures[0].message
+        );
+        assert!(
+            failures[1].message.contains("unknown list"),
+            "{}",
+            failures[1].message
+        );
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod review;
 mod tests;
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -82,6 +83,8 @@ async fn validate(State((metrics, index)): State<(Metrics, SharedIndex)>, reques
         review::Known {
             shipped: index.shipped.clone(),
             rules: index.exceptions.rules.clone(),
+            lists: index.lists.borrow().lists.clone(),
+            uses: Arc::clone(&index.list_uses),
         }
     };
     // Compiling and the object's tests take milliseconds of a processor.

@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 use crate::content::Bundle;
 use crate::context::Context;
 use crate::supervise::Supervisor;
-use crate::{admission, content, detection_rule, exception, node_sensor, pods, posture};
+use crate::{admission, content, detection_rule, exception, node_sensor, pods, posture, value_list};
 
 /// Pods that wait to be judged. The watch waits for room: a pod has a few kilobytes, so this is a
 /// few megabytes at the most.
@@ -24,6 +24,7 @@ pub(crate) fn start(tasks: &mut Supervisor, context: &Context, shipped: Bundle) 
     let sensors = node_sensor::run(context.clone(), readiness.gate("nodes"));
     let judge = posture::run(context.clone(), to_judge);
     let keep_content = content::run(context.clone(), shipped);
+    tasks.spawn("lists", endless(value_list::run(context.clone())));
     tasks.spawn("pods", endless(watch_pods));
     tasks.spawn("rules", endless(rules));
     tasks.spawn("exceptions", endless(exception::run(context.clone())));

@@ -10,10 +10,13 @@ pub mod policy;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use tokio::sync::watch;
 use yagura_proto::v1::RuleFailure;
 
 use crate::content::Names;
 use crate::exception::known::Exceptions;
+use crate::value_list::shelf::Shelf;
+use crate::value_list::uses::Uses;
 use nodes::Nodes;
 use pods::Pods;
 use policy::Policy;
@@ -29,6 +32,10 @@ pub struct Index {
     pub nodes: Nodes,
     /// Exceptions and the rules that they may name.
     pub exceptions: Exceptions,
+    /// Named lists, told to whoever compiles with them.
+    pub lists: watch::Sender<Arc<Shelf>>,
+    /// What uses them.
+    pub list_uses: Arc<Uses>,
     /// Names that the shipped content takes.
     pub shipped: Names,
     /// Labels of namespaces by name.

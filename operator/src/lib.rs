@@ -30,6 +30,7 @@ pub mod status;
 mod supervise;
 pub mod tls;
 pub mod uninstall;
+pub mod value_list;
 pub mod watch;
 
 use std::sync::Arc;

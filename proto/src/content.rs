@@ -6,7 +6,7 @@
 use prost::Message;
 use sha2::{Digest, Sha256};
 
-use crate::v1::RuleBody;
+use crate::v1::{NamedList, RuleBody};
 
 /// The hash of everything in `body` but its `hash`, in hexadecimal.
 pub fn body_hash(body: &RuleBody) -> String {
@@ -30,6 +30,35 @@ pub fn seal(mut body: RuleBody) -> RuleBody {
 /// Whether the body is what its hash says.
 pub fn is_sealed(body: &RuleBody) -> bool {
     body.hash == body_hash(body)
+}
+
+/// The hash of everything in a named list but its `hash`, in hexadecimal.
+pub fn list_hash(list: &NamedList) -> String {
+    let NamedList {
+        hash: _,
+        r#type,
+        values,
+    } = list;
+    let mut hasher = Sha256::new();
+    hasher.update(b"yagura values\0");
+    for part in std::iter::once(r#type).chain(values) {
+        // Lengths keep ("ab", "c") and ("a", "bc") apart.
+        hasher.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+        hasher.update(part.as_bytes());
+    }
+    hex(&hasher.finalize())
+}
+
+/// The list with its hash filled in.
+#[must_use]
+pub fn seal_list(mut list: NamedList) -> NamedList {
+    list.hash = list_hash(&list);
+    list
+}
+
+/// Whether the list is what its hash says.
+pub fn is_sealed_list(list: &NamedList) -> bool {
+    list.hash == list_hash(list)
 }
 
 /// By which a certificate in DER is named.
@@ -61,8 +90,27 @@ fn hex(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{body_hash, is_sealed, revision, seal};
-    use crate::v1::RuleBody;
+    use super::{body_hash, is_sealed, is_sealed_list, revision, seal, seal_list};
+    use crate::v1::{NamedList, RuleBody};
+
+    #[test]
+    fn a_sealed_list_shows_any_change() {
+        let list = |kind: &str, values: &[&str]| NamedList {
+            r#type: kind.to_owned(),
+            values: values.iter().map(|value| (*value).to_owned()).collect(),
+            ..NamedList::default()
+        };
+        let sealed = seal_list(list("string", &["ab", "c"]));
+        assert!(is_sealed_list(&sealed));
+        for other in [
+            list("glob", &["ab", "c"]),
+            list("string", &["a", "bc"]),
+            list("string", &["ab"]),
+        ] {
+            let hash = sealed.hash.clone();
+            assert!(!is_sealed_list(&NamedList { hash, ..other }));
+        }
+    }
 
     #[test]
     fn a_sealed_body_shows_any_change() {

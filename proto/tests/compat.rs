@@ -5,7 +5,9 @@ use prost::Message;
 use yagura_proto::v1::spool_record::Record;
 use yagura_proto::v1::subscribe_request::Message as Request;
 use yagura_proto::v1::value::Kind;
-use yagura_proto::v1::{Ack, Fold, Hello, PodUpdate, RuleList, SpoolRecord, SubscribeRequest, Value};
+use yagura_proto::v1::{
+    Ack, Fold, Hello, NamedLists, PodUpdate, RuleList, SpoolRecord, SubscribeRequest, Value,
+};
 
 /// A field that no build knows: number 1000, length-delimited, two bytes.
 const UNKNOWN: &[u8] = &[0xc2, 0x3e, 0x02, 0xaa, 0xbb];
@@ -41,6 +43,9 @@ fn bytes_of_the_first_protocol_still_mean_the_same() {
     let list = RuleList::decode(&b"\x0a\x01r\x10\x02\x18\x03\x22\x06\x0a\x01u\x12\x01h"[..]).unwrap();
     assert_eq!((&*list.revision, list.epoch, list.n), ("r", 2, 3));
     assert_eq!((&*list.rules[0].uid, &*list.rules[0].hash), ("u", "h"));
+    let lists = NamedLists::decode(&b"\x0a\x0a\x0a\x01h\x12\x01t\x1a\x02ab"[..]).unwrap();
+    assert_eq!((&*lists.lists[0].hash, &*lists.lists[0].r#type), ("h", "t"));
+    assert_eq!(lists.lists[0].values, ["ab"]);
     let pods = PodUpdate::decode(&b"\x08\x01\x1a\x01u"[..]).unwrap();
     assert!(pods.full && pods.deletes == ["u"]);
 }

@@ -29,3 +29,4 @@ mod survive_store;
 mod tell_of_signals;
 mod tell_silence;
 mod triage_signals;
+mod use_value_lists;

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use prost::Message;
 use yagura_proto::v1::subscribe_response::Message as Kind;
-use yagura_proto::v1::{RuleBodies, SubscribeResponse};
+use yagura_proto::v1::{NamedLists, RuleBodies, SubscribeResponse};
 
 use super::{Held, Policy, PolicyError};
 
@@ -59,7 +59,12 @@ pub fn save(path: &Path, policy: &Policy) -> Result<(), SnapshotError> {
             rules: rules.to_vec(),
         })
     });
-    for kind in bodies.chain([Kind::List(policy.list.clone())]) {
+    let lists = policy.lists.iter().map(|list| {
+        Kind::Lists(NamedLists {
+            lists: vec![list.clone()],
+        })
+    });
+    for kind in lists.chain(bodies).chain([Kind::List(policy.list.clone())]) {
         let message = SubscribeResponse { message: Some(kind) };
         content.extend(message.encode_length_delimited_to_vec());
     }
@@ -105,6 +110,7 @@ pub fn load(path: &Path) -> Result<Option<Policy>, SnapshotError> {
         })?;
         match message.message {
             Some(Kind::Bodies(bodies)) => held.add(bodies),
+            Some(Kind::Lists(lists)) => held.add_lists(lists),
             Some(Kind::List(list)) => {
                 revision.clone_from(&list.revision);
                 held.list(list)
@@ -130,16 +136,25 @@ mod tests {
     use std::fs;
 
     use yagura_proto::content;
-    use yagura_proto::v1::{RuleBody, RuleList, RuleRef};
+    use yagura_proto::v1::{NamedList, NamedListRef, RuleBody, RuleList, RuleRef};
 
     use super::{Policy, SnapshotError, load, save};
 
     fn policy() -> Policy {
+        let named = content::seal_list(NamedList {
+            r#type: "string".to_owned(),
+            values: vec!["a".to_owned()],
+            ..NamedList::default()
+        });
         let bodies: Vec<RuleBody> = (0..600)
             .map(|number| {
                 content::seal(RuleBody {
                     uid: format!("uid-{number}"),
                     condition: "true".to_owned(),
+                    lists: vec![NamedListRef {
+                        name: "n".to_owned(),
+                        hash: named.hash.clone(),
+                    }],
                     ..RuleBody::default()
                 })
             })
@@ -160,6 +175,7 @@ mod tests {
         Policy {
             list,
             bodies,
+            lists: vec![named],
             damaged: Vec::new(),
         }
     }

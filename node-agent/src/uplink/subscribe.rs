@@ -59,6 +59,7 @@ pub(super) async fn run<N: Node>(
         *answered = true;
         match response.message {
             Some(Response::Bodies(bodies)) => held.add(bodies)?,
+            Some(Response::Lists(lists)) => held.add_lists(lists)?,
             Some(Response::List(list)) => held.list(list)?,
             Some(Response::Activate(order)) => {
                 let policy = held.activate(&order.revision)?;

@@ -6,15 +6,17 @@ use std::sync::Arc;
 use kube::core::DynamicObject;
 use kube::core::admission::{AdmissionRequest, AdmissionResponse, AdmissionReview, Operation};
 use yagura_crds::{
-    ClusterException, DetectionRule, Exception, NotificationRoute, PostureCheck, PostureFramework,
+    ClusterException, DetectionRule, Exception, NotificationRoute, PostureCheck, PostureFramework, ValueList,
 };
+use yagura_rules::Lists;
 
 use crate::conditions::cut;
 use crate::content::{self, Names};
 use crate::detection_rule::validate::Invalid;
 use crate::exception::known::KnownRule;
 use crate::notify::route::Route;
-use crate::{detection_rule, exception, posture};
+use crate::value_list::uses::Uses;
+use crate::{detection_rule, exception, posture, value_list};
 
 /// Largest object that is taken: a rule of 64 KiB with all its tests is far smaller.
 const MAX_OBJECT: usize = 1024 * 1024;
@@ -32,6 +34,10 @@ pub(super) struct Known {
     pub(super) shipped: Names,
     /// The rules that exceptions may name.
     pub(super) rules: Vec<Arc<KnownRule>>,
+    /// The lists that conditions may name.
+    pub(super) lists: Lists,
+    /// Who uses them.
+    pub(super) uses: Arc<Uses>,
 }
 
 /// The answer to a request.
@@ -64,6 +70,12 @@ fn chain_of(error: &(dyn std::error::Error + 'static)) -> String {
 fn respond(request: &AdmissionRequest<DynamicObject>, known: &Known) -> AdmissionResponse {
     let mut response = AdmissionResponse::from(request);
     let Some(object) = &request.object else {
+        if request.kind.kind == "ValueList" && request.operation == Operation::Delete {
+            warn(
+                &mut response,
+                value_list::validate::deletion(&request.name, &known.uses),
+            );
+        }
         return response;
     };
     // What was let in before stays as it is: its labels can still be changed, and it be deleted.
@@ -76,15 +88,25 @@ fn respond(request: &AdmissionRequest<DynamicObject>, known: &Known) -> Admissio
     {
         return response.deny(refusal);
     }
-    match judge(&request.kind.kind, object, &known.rules) {
+    match judge(&request.kind.kind, object, known) {
         Ok(warnings) => {
-            let shown = warnings.into_iter().take(MAX_WARNINGS);
-            let shown: Vec<String> = shown.map(|warning| cut(warning, MAX_WARNING)).collect();
-            response.warnings = (!shown.is_empty()).then_some(shown);
+            warn(&mut response, warnings);
+            response
+        }
+        // Objects that are applied together arrive in any order, and a list that was just applied is not known yet.
+        Err(Invalid::Lists { lines, .. }) => {
+            let idle = |line| format!("it does nothing until this is solved: {line}");
+            warn(&mut response, lines.into_iter().map(idle).collect());
             response
         }
         Err(invalid) => response.deny(cut(invalid.to_string(), MAX_MESSAGE)),
     }
+}
+
+fn warn(response: &mut AdmissionResponse, warnings: Vec<String>) {
+    let shown = warnings.into_iter().take(MAX_WARNINGS);
+    let shown: Vec<String> = shown.map(|warning| cut(warning, MAX_WARNING)).collect();
+    response.warnings = (!shown.is_empty()).then_some(shown);
 }
 
 /// Why an object must not say that it ships: a copy that keeps the label would look like a shipped
@@ -101,7 +123,8 @@ fn wrongly_labelled(kind: &str, object: &DynamicObject, shipped: &Names) -> Opti
 }
 
 /// Warnings, or why the object is refused.
-fn judge(kind: &str, object: &DynamicObject, rules: &[Arc<KnownRule>]) -> Result<Vec<String>, Invalid> {
+fn judge(kind: &str, object: &DynamicObject, known: &Known) -> Result<Vec<String>, Invalid> {
+    let Known { rules, lists, .. } = known;
     let unreadable = |error: &(dyn std::error::Error + 'static)| Invalid::Object(chain_of(error));
     let size = serde_json::to_vec(object)
         .map_err(|error| unreadable(&error))?
@@ -115,11 +138,11 @@ fn judge(kind: &str, object: &DynamicObject, rules: &[Arc<KnownRule>]) -> Result
     match kind {
         "DetectionRule" => {
             let rule: DetectionRule = object.try_parse().map_err(|error| unreadable(&error))?;
-            detection_rule::validate::validate(&rule).map(|valid| valid.warnings)
+            detection_rule::validate::validate(&rule, lists).map(|valid| valid.warnings)
         }
         "PostureCheck" => {
             let check: PostureCheck = object.try_parse().map_err(|error| unreadable(&error))?;
-            posture::validate::validate(&check).map(|valid| valid.warnings)
+            posture::validate::validate(&check, lists).map(|valid| valid.warnings)
         }
         "PostureFramework" => {
             let framework: PostureFramework = object.try_parse().map_err(|error| unreadable(&error))?;
@@ -133,11 +156,15 @@ fn judge(kind: &str, object: &DynamicObject, rules: &[Arc<KnownRule>]) -> Result
         }
         "Exception" => {
             let exception: Exception = object.try_parse().map_err(|error| unreadable(&error))?;
-            exception::validate::validate(&(&exception).into(), rules)
+            exception::validate::validate(&(&exception).into(), rules, lists)
         }
         "ClusterException" => {
             let exception: ClusterException = object.try_parse().map_err(|error| unreadable(&error))?;
-            exception::validate::validate(&(&exception).into(), rules)
+            exception::validate::validate(&(&exception).into(), rules, lists)
+        }
+        "ValueList" => {
+            let list: ValueList = object.try_parse().map_err(|error| unreadable(&error))?;
+            value_list::validate::validate(&list)
         }
         // The webhook's configuration asks for nothing else.
         _ => Ok(Vec::new()),

@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use yagura_crds::detection_rule::Exceptable;
-use yagura_rules::{LetSource, RuleSource};
+use yagura_rules::{LetSource, ListType, Lists, NamedList, RuleSource};
 use yagura_telemetry::Registry;
 
 use super::connection::{Bounds, Places};
@@ -27,6 +27,7 @@ use crate::exception::known::KnownRule;
 use crate::index::SharedIndex;
 use crate::metrics::Metrics;
 use crate::tls::{Authority, Identity};
+use crate::value_list::uses::Uses;
 
 fn rule(condition: &str) -> Value {
     json!({
@@ -51,6 +52,7 @@ fn known() -> Known {
             source,
         })
     };
+    let tools = NamedList::new(ListType::String, ["nc"]).unwrap();
     Known {
         shipped: [("DetectionRule", "shipped".to_owned(), Pack::Workload)]
             .into_iter()
@@ -60,6 +62,13 @@ fn known() -> Known {
             named("cluster", Exceptable::Cluster),
             named("never", Exceptable::Never),
         ],
+        lists: Lists::builtin().with("tools", tools),
+        uses: Arc::new(Uses {
+            rules: [("anybody".to_owned(), ["tools".to_owned()].into())].into(),
+            checks: ["a", "b"]
+                .map(|name| (name.to_owned(), ["tools".to_owned()].into()))
+                .into(),
+        }),
     }
 }
 
@@ -98,6 +107,92 @@ fn a_rule_that_does_not_compile_is_refused_with_line_and_column() {
     );
     assert!(message.contains("spec.condition:2:3"), "{message}");
     assert!(message.contains("did you mean process.name?"), "{message}");
+}
+
+#[test]
+fn what_names_a_list_is_judged_with_it_and_may_come_before_it() {
+    let rule_with = |list: &str| rule(&format!("process.name in lists[\"{list}\"]"));
+    let good = ask("DetectionRule", &rule_with("tools"), &Value::Null);
+    assert_eq!(
+        (&good["allowed"], &good["warnings"]),
+        (&json!(true), &Value::Null)
+    );
+
+    let early = ask("DetectionRule", &rule_with("tool"), &Value::Null);
+    assert_eq!(early["allowed"], true);
+    assert_eq!(
+        early["warnings"][0],
+        "it does nothing until this is solved: spec.condition:1:23: error[Y0033]: unknown list \"tool\" (did you mean tools?)"
+    );
+    // Nothing else passes with it.
+    let message = refusal(
+        "DetectionRule",
+        &rule("process.name in lists[\"tool\"] && process.nmae == \"\""),
+    );
+    assert!(message.contains("did you mean process.name?"), "{message}");
+
+    let check = json!({
+        "apiVersion": "yagura.dev/v1alpha1", "kind": "PostureCheck", "metadata": {"name": "r"},
+        "spec": {
+            "title": "t", "severity": "high", "resource": "k8s.pod", "pass": "resource.x in lists[\"gone\"]",
+        },
+    });
+    let early = ask("PostureCheck", &check, &Value::Null);
+    assert_eq!(early["allowed"], true);
+    assert!(
+        early["warnings"][0].as_str().unwrap().contains("unknown list"),
+        "{early}"
+    );
+
+    let exception = json!({
+        "apiVersion": "yagura.dev/v1alpha1", "kind": "ClusterException", "metadata": {"name": "r"},
+        "spec": {"reason": "r", "rules": ["anybody"], "condition": "process.name in lists[\"gone\"]"},
+    });
+    let early = ask("ClusterException", &exception, &Value::Null);
+    assert_eq!(early["allowed"], true, "{early}");
+}
+
+#[test]
+fn a_list_is_refused_for_its_values_and_its_deletion_names_who_uses_it() {
+    let list = |spec: Value| {
+        json!({
+            "apiVersion": "yagura.dev/v1alpha1", "kind": "ValueList", "metadata": {"name": "r"}, "spec": spec,
+        })
+    };
+    let message = refusal(
+        "ValueList",
+        &list(json!({"type": "cidr", "values": ["10.0.0.0/8", "10.0.0.1/8", "x"]})),
+    );
+    assert_eq!(
+        message,
+        "spec.values[1]: bits behind the first 8 are set: write 10.0.0.0/8, or leave the length out for the one address\n\
+         spec.values[2]: it is no network and no address: write one such as 10.0.0.0/8, 192.0.2.7 or 2001:db8::/32"
+    );
+    let good = ask(
+        "ValueList",
+        &list(json!({"values": ["a", "b", "a"]})),
+        &Value::Null,
+    );
+    assert_eq!(good["allowed"], true);
+    assert_eq!(good["warnings"], json!(["spec.values: 1 value is there twice"]));
+
+    let delete = |name: &str| {
+        let mut review = review("ValueList", &Value::Null, &list(json!({})));
+        review["request"]["operation"] = json!("DELETE");
+        review["request"]["name"] = json!(name);
+        let answer = answer(&serde_json::to_vec(&review).unwrap(), &known());
+        let answer: Value = serde_json::from_slice(&answer.json).unwrap();
+        assert_eq!(answer["response"]["allowed"], true);
+        answer["response"]["warnings"].clone()
+    };
+    assert_eq!(
+        delete("tools"),
+        json!([
+            "rule anybody uses it and does not run until there is a ValueList tools again",
+            "2 checks use it (a, b) and do not run until there is a ValueList tools again",
+        ])
+    );
+    assert_eq!(delete("others"), Value::Null);
 }
 
 #[test]

@@ -15,11 +15,21 @@ use yagura_store::signals::Lifetime;
 use super::validate::Valid;
 use crate::index::policy::{RuleMeta, ServedRule};
 
-/// The rule as the index serves it, with the exceptions that it carries; `None` while it is switched off.
-pub(super) fn build(rule: &DetectionRule, valid: &Valid, joined: &[JoinedSource]) -> Option<ServedRule> {
+/// A list that a rule or an exception of it names.
+pub(super) type Named = (String, Arc<v1::NamedList>);
+
+/// The rule as the index serves it, with the exceptions that it carries and the lists that it and they use; `None` while it is
+/// switched off.
+pub(super) fn build(
+    rule: &DetectionRule,
+    valid: &Valid,
+    joined: &[JoinedSource],
+    lists: &[Named],
+) -> Option<ServedRule> {
     rule.spec.enabled.then(|| ServedRule {
         meta: Arc::new(meta(rule, valid)),
-        body: Arc::new(content::seal(body(valid, joined))),
+        body: Arc::new(content::seal(body(valid, joined, lists))),
+        lists: lists.iter().map(|(_, list)| Arc::clone(list)).collect(),
         nodes: valid.nodes.clone(),
     })
 }
@@ -85,7 +95,7 @@ fn threshold(DetectSource::Threshold(threshold): &DetectSource) -> v1::Threshold
 }
 
 /// No prose and no tests: what does not change how a rule behaves is not sent.
-fn body(valid: &Valid, joined: &[JoinedSource]) -> v1::RuleBody {
+fn body(valid: &Valid, joined: &[JoinedSource], lists: &[Named]) -> v1::RuleBody {
     let source = &valid.source;
     let WhereSource {
         target,
@@ -137,6 +147,13 @@ fn body(valid: &Valid, joined: &[JoinedSource]) -> v1::RuleBody {
             pods: pods.as_ref().map(selector),
         }),
         language_version: LANGUAGE_VERSION,
+        lists: lists
+            .iter()
+            .map(|(name, list)| v1::NamedListRef {
+                name: name.clone(),
+                hash: list.hash.clone(),
+            })
+            .collect(),
         joined: joined
             .iter()
             .map(

@@ -1,6 +1,7 @@
 //! The driver: watches rules, hands them out, writes their status.
 
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{Stream, StreamExt as _, stream};
@@ -56,6 +57,13 @@ const BATCH: usize = 256;
 pub async fn run(context: Context, gate: Gate) {
     let mut told = pin!(everything(&context.client).ready_chunks(BATCH));
     let mut rules = Rules::default();
+    let mut lists = context.index.read().lists.subscribe();
+    // Without them a rule that names one would be refused, and told so, until they come.
+    tokio::select! {
+        () = context.stop.cancelled() => return,
+        _ = lists.wait_for(|shelf| shelf.settled) => {}
+    }
+    rules.relist(Arc::clone(&lists.borrow_and_update()));
     let mut tick = interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -68,6 +76,10 @@ pub async fn run(context: Context, gate: Gate) {
                 if rules.hand_out(&context.index, now()) {
                     gate.open();
                 }
+            }
+            Ok(()) = lists.changed() => {
+                rules.relist(Arc::clone(&lists.borrow_and_update()));
+                rules.hand_out(&context.index, now());
             }
             _ = tick.tick() => {
                 rules.hand_out(&context.index, now());

@@ -1,6 +1,7 @@
 //! Rules and exceptions as they are watched, joined and handed out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use kube::core::DeserializeGuard;
 use kube::core::object::HasStatus;
@@ -8,17 +9,20 @@ use kube::{Resource, ResourceExt as _};
 use yagura_crds::exception::AnyException;
 use yagura_crds::{ClusterException, DetectionRule, DetectionRuleStatus, Exception, ExceptionStatus};
 use yagura_event::Timestamp;
+use yagura_rules::Lists;
 use yagura_rules::detect::Scope;
 use yagura_rules::source::JoinedSource;
 
+use super::build::Named;
 use super::status::Pace;
-use super::validate::{Invalid, Valid, validate};
+use super::validate::{Invalid, Valid, judge};
 use super::{apply, build};
 use crate::content::Pack;
 use crate::exception::join::Join;
 use crate::exception::known::{Exceptions, KnownRule, Object};
 use crate::index::SharedIndex;
 use crate::signals::now;
+use crate::value_list::shelf::Shelf;
 use crate::watch::Change;
 
 /// A change of what is watched.
@@ -45,6 +49,10 @@ pub(super) struct Entry {
     pub(super) scope: Option<Scope>,
     pub(super) status: DetectionRuleStatus,
     pub(super) pace: Pace,
+    /// The object, if it can be read.
+    rule: Option<DetectionRule>,
+    /// What the lists that it asks for were when it was looked at, by their names.
+    uses: Uses,
     /// What is handed out, if it can run.
     runnable: Option<Runnable>,
 }
@@ -52,17 +60,20 @@ pub(super) struct Entry {
 /// A rule that can run.
 #[derive(Debug)]
 struct Runnable {
-    rule: DetectionRule,
     valid: Valid,
-    /// The exceptions that it was handed out with; none: it was not yet.
-    carries: Option<Vec<JoinedSource>>,
+    /// The exceptions and lists that it was handed out with; none: it was not yet.
+    carries: Option<(Vec<JoinedSource>, Vec<Named>)>,
 }
+
+/// Fingerprints of lists by name.
+type Uses = BTreeMap<String, String>;
 
 /// All that was seen.
 #[derive(Default)]
 pub(super) struct Rules {
     entries: BTreeMap<String, Entry>,
     join: Join,
+    shelf: Arc<Shelf>,
     synced: Synced,
     /// Whether something changed since they were joined.
     changed: bool,
@@ -109,6 +120,24 @@ impl Rules {
         self.changed |= changed;
     }
 
+    /// Learns of other lists: what was compiled with what changed is compiled again.
+    pub(super) fn relist(&mut self, lists: Arc<Shelf>) {
+        self.shelf = lists;
+        self.join.relist(self.shelf.lists.clone());
+        self.changed = true;
+        for (uid, entry) in &mut self.entries {
+            if entry.uses.is_empty() || entry.uses == fingerprints(entry.uses.keys(), &self.shelf.lists) {
+                continue;
+            }
+            let before = entry.verdict.clone();
+            entry.judge(&self.shelf.lists);
+            if entry.verdict != before {
+                entry.pace.changed = Some(now());
+            }
+            entry.tell(uid, &mut self.join);
+        }
+    }
+
     /// validate: what a new or changed rule means. True when it is to be handed out anew.
     fn rule(&mut self, index: &SharedIndex, guard: &DeserializeGuard<DetectionRule>) -> bool {
         let (uid, name, generation) = (
@@ -137,6 +166,8 @@ impl Rules {
                 scope: None,
                 status: before.map(|entry| entry.status).unwrap_or_default(),
                 pace: Pace::default(),
+                rule: None,
+                uses: Uses::new(),
                 runnable: None,
             },
         };
@@ -150,30 +181,13 @@ impl Rules {
                 if let Some(status) = &rule.status {
                     next.status = status.clone();
                 }
-                match validate(rule) {
-                    Err(invalid) => next.verdict = Err(invalid),
-                    Ok(valid) => {
-                        next.verdict = Ok(valid.warnings.clone());
-                        next.scope = valid.windows.as_ref().map(|windows| windows.detect.scope);
-                        next.runnable = Some(Runnable {
-                            rule: rule.clone(),
-                            valid,
-                            carries: None,
-                        });
-                    }
-                }
+                next.rule = Some(rule.clone());
+                next.judge(&self.shelf.lists);
             }
         }
         let verdict = next.verdict.as_deref();
         next.pace = Pace::of(&next.status, generation, verdict, takes_name, now());
-        match &next.runnable {
-            Some(runnable) => {
-                self.join.apply_rule(&uid, known(runnable));
-            }
-            None => {
-                self.join.delete_rule(&uid);
-            }
-        }
+        next.tell(&uid, &mut self.join);
         self.entries.insert(uid, next);
         true
     }
@@ -195,14 +209,28 @@ impl Rules {
         self.changed = false;
         let mut joined = self.join.join(seconds);
         let mut served = Vec::new();
+        let mut uses = BTreeMap::new();
         for (uid, entry) in &mut self.entries {
             let Some(runnable) = &mut entry.runnable else {
+                if !entry.uses.is_empty() {
+                    uses.insert(entry.name.clone(), entry.uses.keys().cloned().collect());
+                }
                 served.push((uid, None));
                 continue;
             };
-            let carries = joined.carried.remove(uid).unwrap_or_default();
-            if runnable.carries.as_ref() != Some(&carries) {
-                served.push((uid, build::build(&runnable.rule, &runnable.valid, &carries)));
+            let exceptions = joined.carried.remove(uid).unwrap_or_default();
+            let mut names: BTreeSet<String> = entry.uses.keys().cloned().collect();
+            names.extend(joined.uses.remove(uid).into_iter().flatten());
+            let body_of = |name: &String| Some((name.clone(), Arc::clone(self.shelf.bodies.get(name)?)));
+            let lists: Vec<Named> = names.iter().filter_map(body_of).collect();
+            if !names.is_empty() {
+                uses.insert(entry.name.clone(), names);
+            }
+            let carries = (exceptions, lists);
+            if runnable.carries.as_ref() != Some(&carries)
+                && let Some(rule) = &entry.rule
+            {
+                served.push((uid, build::build(rule, &runnable.valid, &carries.0, &carries.1)));
                 runnable.carries = Some(carries);
             }
         }
@@ -212,6 +240,9 @@ impl Rules {
             rules: self.join.rules().cloned().collect(),
             judged: joined.judged,
         };
+        if index.list_uses.rules != uses {
+            Arc::make_mut(&mut index.list_uses).rules = uses;
+        }
         for (uid, served) in served {
             apply::apply(&mut index, uid, served);
         }
@@ -219,15 +250,51 @@ impl Rules {
     }
 }
 
-/// What exceptions see of a rule.
-fn known(runnable: &Runnable) -> KnownRule {
-    let source = runnable.valid.source.clone();
-    KnownRule {
-        labels: runnable.rule.labels().clone(),
-        exceptable: runnable.rule.spec.exceptable_in_effect(),
-        hash: source.hash(),
-        source,
+impl Entry {
+    /// Decides whether the rule can run.
+    fn judge(&mut self, lists: &Lists) {
+        let Some(rule) = &self.rule else {
+            return;
+        };
+        let mut uses = BTreeSet::new();
+        let valid = judge(rule, lists, &mut uses);
+        self.uses = fingerprints(&uses, lists);
+        self.scope = None;
+        self.runnable = None;
+        self.verdict = valid.map(|valid| {
+            let warnings = valid.warnings.clone();
+            self.scope = valid.windows.as_ref().map(|windows| windows.detect.scope);
+            self.runnable = Some(Runnable { valid, carries: None });
+            warnings
+        });
     }
+
+    /// Tells exceptions of the rule, or that it does not run.
+    fn tell(&self, uid: &str, join: &mut Join) {
+        match (&self.rule, &self.runnable) {
+            (Some(rule), Some(runnable)) => {
+                let source = runnable.valid.source.clone();
+                let known = KnownRule {
+                    labels: rule.labels().clone(),
+                    exceptable: rule.spec.exceptable_in_effect(),
+                    hash: source.hash(),
+                    source,
+                };
+                join.apply_rule(uid, known);
+            }
+            _ => {
+                join.delete_rule(uid);
+            }
+        }
+    }
+}
+
+/// What lists of these names are.
+fn fingerprints<'n>(names: impl IntoIterator<Item = &'n String>, lists: &Lists) -> Uses {
+    let names = names.into_iter();
+    names
+        .map(|name| (name.clone(), lists.fingerprint(name)))
+        .collect()
 }
 
 /// An exception as it is joined.

@@ -1,5 +1,7 @@
 //! The pure steps on rules read from YAML.
 
+use std::sync::Arc;
+
 use kube::core::DeserializeGuard;
 use serde_json::json;
 use yagura_crds::detection_rule::Exceptable;
@@ -7,6 +9,7 @@ use yagura_crds::source::{Object, read};
 use yagura_crds::{DetectionRule, DetectionRuleStatus};
 use yagura_event::Timestamp;
 use yagura_proto::v1::{Hello, PolicyAck, RuleFailure};
+use yagura_rules::Lists;
 use yagura_store::signals::RuleSummary;
 
 use super::apply::{applied, apply};
@@ -17,6 +20,7 @@ use super::validate::{Invalid, validate};
 use crate::content::{LABEL, Pack};
 use crate::index::nodes::Call;
 use crate::index::{Index, SharedIndex};
+use crate::value_list::shelf::{Content, Refused, Shelf};
 use crate::watch::Change;
 
 const RULE: &str = r#"
@@ -90,11 +94,14 @@ fn status(
     old: &DetectionRuleStatus,
     second: i64,
 ) -> DetectionRuleStatus {
-    let verdict = validate(rule);
+    let verdict = validate(rule, &Lists::builtin());
     apply(
         index,
         "uid-1",
-        verdict.as_ref().ok().and_then(|valid| build(rule, valid, &[])),
+        verdict
+            .as_ref()
+            .ok()
+            .and_then(|valid| build(rule, valid, &[], &[])),
     );
     let outcome = Outcome {
         verdict: verdict.as_ref().map(|valid| &*valid.warnings),
@@ -113,7 +120,7 @@ fn status(
 #[test]
 fn a_mistake_is_told_with_line_and_column() {
     let broken = rule(&RULE.replace("process.name in shells", "process.nmae in shells"));
-    let Err(invalid @ Invalid::Condition(_)) = validate(&broken) else {
+    let Err(invalid @ Invalid::Condition(_)) = validate(&broken, &Lists::builtin()) else {
         panic!("process.nmae is no field")
     };
     let message = invalid.to_string();
@@ -147,7 +154,7 @@ fn a_rule_whose_own_test_fails_does_not_run() {
 #[test]
 fn agents_get_the_rule_without_prose_and_tests() {
     let rule = rule(RULE);
-    let served = build(&rule, &validate(&rule).unwrap(), &[]).unwrap();
+    let served = build(&rule, &validate(&rule, &Lists::builtin()).unwrap(), &[], &[]).unwrap();
     assert!(yagura_proto::content::is_sealed(&served.body));
     assert_eq!(served.body.title, "Shell {{process.name}}");
     assert_eq!(served.body.group_by, ["container.id"]);
@@ -156,11 +163,17 @@ fn agents_get_the_rule_without_prose_and_tests() {
     let mut reworded = rule.clone();
     reworded.spec.description = "other prose".to_owned();
     reworded.spec.tests.clear();
-    let same = build(&reworded, &validate(&reworded).unwrap(), &[]).unwrap();
+    let same = build(
+        &reworded,
+        &validate(&reworded, &Lists::builtin()).unwrap(),
+        &[],
+        &[],
+    )
+    .unwrap();
     assert_eq!(same.body.hash, served.body.hash);
     let mut off = rule;
     off.spec.enabled = false;
-    assert!(build(&off, &validate(&off).unwrap(), &[]).is_none());
+    assert!(build(&off, &validate(&off, &Lists::builtin()).unwrap(), &[], &[]).is_none());
 }
 
 #[test]
@@ -176,7 +189,7 @@ fn overrides_apply_are_checked_with_their_places_and_break_no_test_of_the_rule()
         "exceptions": [{"name": "mine", "condition": "process.name == \"sh\"", "reason": "agreed"}],
         "where": {"target": "host", "nodeSelector": {"matchLabels": {"pool": "batch"}}},
     }));
-    let served = build(&good, &validate(&good).unwrap(), &[]).unwrap();
+    let served = build(&good, &validate(&good, &Lists::builtin()).unwrap(), &[], &[]).unwrap();
     assert_eq!(served.meta.severity, yagura_event::Severity::Low);
     assert_eq!(served.body.severity, "low");
     assert_eq!(served.body.exceptions[0].condition, "process.name == \"sh\"");
@@ -185,7 +198,11 @@ fn overrides_apply_are_checked_with_their_places_and_break_no_test_of_the_rule()
     apply(&mut index, "uid-1", Some(served));
     assert_eq!(index.policy.nodes_of_rule("uid-1").collect::<Vec<_>>(), ["n3"]);
 
-    let refused = |overrides| validate(&overridden(overrides)).unwrap_err().to_string();
+    let refused = |overrides| {
+        validate(&overridden(overrides), &Lists::builtin())
+            .unwrap_err()
+            .to_string()
+    };
     let message = refused(json!({"exceptions": [
         {"name": "a", "condition": "true", "reason": "r"},
         {"name": "b", "condition": "process.nmae == 1", "reason": "r"},
@@ -393,4 +410,147 @@ fn a_rule_is_handed_out_with_its_exceptions_and_follows_them() {
     assert_eq!(carried().unwrap(), [""; 0]);
     let outcome = shared.read().exceptions.judged["uid-e"].outcome.clone();
     assert_eq!(outcome.refused[0].1.reason(), "NotExceptable");
+}
+
+/// A shelf with one list of these strings.
+fn shelf(generation: i64, values: &[&str]) -> Arc<Shelf> {
+    let spec = yagura_crds::ValueListSpec {
+        values: values.iter().map(|value| (*value).to_owned()).collect(),
+        ..yagura_crds::ValueListSpec::default()
+    };
+    let object = crate::value_list::shelf::Object {
+        uid: "uid-l".to_owned(),
+        name: "tools".to_owned(),
+        generation: Some(generation),
+        created: 0,
+        content: Content::of(&spec).map_err(|message| Refused {
+            reason: "InvalidValues",
+            message,
+        }),
+        told: yagura_crds::ValueListStatus::default(),
+    };
+    Arc::new(Shelf::new([&Arc::new(object)]))
+}
+
+#[test]
+fn a_rule_is_handed_out_with_its_lists_and_follows_them() {
+    let shared = SharedIndex::new(index(&[("n1", "web")]));
+    let served = || {
+        let index = shared.read();
+        let list = index.policy.watch("n1").unwrap();
+        let list = list.borrow();
+        let body = list.rules.first()?;
+        assert!(yagura_proto::content::is_sealed(body));
+        let named: Vec<&str> = body.lists.iter().map(|named| named.hash.as_str()).collect();
+        let sent: Vec<&str> = list.lists.iter().map(|list| list.hash.as_str()).collect();
+        assert_eq!(named, sent);
+        let values = list.lists.iter().map(|list| list.values.join(" "));
+        Some((body.hash.clone(), values.collect::<Vec<_>>()))
+    };
+    let accepted = |rules: &mut Rules| {
+        let (_, entry) = rules.entries().next().unwrap();
+        match &entry.verdict {
+            Ok(warnings) => warnings.join("\n"),
+            Err(invalid) => format!("{}: {invalid}", invalid.reason()),
+        }
+    };
+    let with_list = RULE.replace("'[\"sh\", \"bash\"]'", "'lists[\"tools\"]'");
+    let mut rules = Rules::default();
+    rules.relist(shelf(1, &["sh", "bash"]));
+    rules.take(
+        &shared,
+        Told::Rule(Change::Apply(DeserializeGuard(Ok(rule(&with_list))))),
+    );
+    for synced in [
+        Told::Rule(Change::Synced),
+        Told::Exception(Change::Synced),
+        Told::ClusterException(Change::Synced),
+    ] {
+        rules.take(&shared, synced);
+    }
+    assert!(rules.hand_out(&shared, at(10)));
+    let (first, values) = served().unwrap();
+    assert_eq!(values, ["bash sh"]);
+    assert_eq!(accepted(&mut rules), "");
+    assert!(shared.read().list_uses.by_rules("tools").eq(["shell"]));
+
+    // The same values in another order are the same.
+    rules.relist(shelf(2, &["bash", "sh", "sh"]));
+    rules.hand_out(&shared, at(11));
+    assert_eq!(served().unwrap().0, first);
+
+    // Others are another edit of the rule, which runs though one of its tests does not know them.
+    rules.relist(shelf(3, &["zsh"]));
+    rules.hand_out(&shared, at(12));
+    let (second, values) = served().unwrap();
+    assert_ne!(second, first);
+    assert_eq!(values, ["zsh"]);
+    let warning = accepted(&mut rules);
+    assert!(
+        warning.starts_with("with what is in lists such as tools now, 1 of 1 tests fail"),
+        "{warning}"
+    );
+
+    // A list that is gone, or cannot be used, stops it.
+    for (gone, reason) in [
+        (Arc::new(Shelf::new([])), "unknown list"),
+        (shelf(4, &[""]), "cannot be used: values[0]: it is empty"),
+    ] {
+        rules.relist(gone);
+        rules.hand_out(&shared, at(13));
+        assert_eq!(served(), None);
+        let refused = accepted(&mut rules);
+        assert!(refused.starts_with("ListUnavailable: "), "{refused}");
+        assert!(refused.contains(reason), "{refused}");
+        assert!(shared.read().list_uses.by_rules("tools").eq(["shell"]));
+    }
+    rules.relist(shelf(5, &["sh", "bash"]));
+    rules.hand_out(&shared, at(14));
+    assert_eq!(served().unwrap().0, first);
+}
+
+#[test]
+fn the_lists_of_an_exception_go_with_the_rule() {
+    let shared = SharedIndex::new(index(&[("n1", "web")]));
+    let values = || -> Vec<String> {
+        let index = shared.read();
+        let list = index.policy.watch("n1").unwrap();
+        list.borrow()
+            .lists
+            .iter()
+            .map(|list| list.values.join(" "))
+            .collect()
+    };
+    let mut rules = Rules::default();
+    rules.relist(shelf(1, &["sh"]));
+    let mut exceptable = rule(RULE);
+    exceptable.spec.exceptable = Exceptable::Namespace;
+    rules.take(
+        &shared,
+        Told::Rule(Change::Apply(DeserializeGuard(Ok(exceptable)))),
+    );
+    rules.take(
+        &shared,
+        exception(1, "process.name in lists[\"tools\"]", "2027-01-01T00:00:00Z"),
+    );
+    for synced in [
+        Told::Rule(Change::Synced),
+        Told::Exception(Change::Synced),
+        Told::ClusterException(Change::Synced),
+    ] {
+        rules.take(&shared, synced);
+    }
+    rules.hand_out(&shared, at(10));
+    assert_eq!(values(), ["sh"]);
+    assert!(shared.read().list_uses.by_rules("tools").eq(["shell"]));
+    rules.relist(shelf(2, &["bash"]));
+    rules.hand_out(&shared, at(11));
+    assert_eq!(values(), ["bash"]);
+    // Without the list the exception holds nothing back, and the rule runs.
+    rules.relist(Arc::new(Shelf::new([])));
+    rules.hand_out(&shared, at(12));
+    assert_eq!(values(), [""; 0]);
+    assert!(shared.read().policy.hash_of_rule("uid-1").is_some());
+    let outcome = shared.read().exceptions.judged["uid-e"].outcome.clone();
+    assert!(outcome.refused[0].1.message().contains("unknown list"));
 }

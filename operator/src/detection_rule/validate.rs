@@ -1,11 +1,13 @@
 //! Decides whether a rule can run: pure, and the same for webhook and reconciler.
 
+use std::collections::BTreeSet;
+
 use kube::core::Selector;
 use yagura_crds::DetectionRule;
 use yagura_crds::convert::{ConvertError, rule_source, rule_without_overrides};
 use yagura_engine::testing::{Outcome, run_rule_tests};
 use yagura_event::Registry;
-use yagura_rules::{Diagnostic, Lists, Origin, Part, RuleSource, compile, render};
+use yagura_rules::{Code, Diagnostic, Lists, Origin, Part, RuleSource, compile, render};
 
 use crate::index::policy::Windows;
 
@@ -57,6 +59,14 @@ pub(crate) enum Invalid {
     /// It does not compile; the compiler's diagnostics with their places.
     #[error("{0}")]
     Condition(String),
+    /// It compiles but for lists that are not there or cannot be used.
+    #[error("{explained}")]
+    Lists {
+        /// The compiler's diagnostics with their places.
+        explained: String,
+        /// The mistakes on one line each.
+        lines: Vec<String>,
+    },
     /// Its own tests fail.
     #[error("{0}")]
     Tests(String),
@@ -68,7 +78,29 @@ impl Invalid {
         match self {
             Self::Object(_) => "InvalidObject",
             Self::Condition(_) => "InvalidCondition",
+            Self::Lists { .. } => "ListUnavailable",
             Self::Tests(_) => "TestsFailed",
+        }
+    }
+}
+
+impl Invalid {
+    /// What does not compile.
+    pub(crate) fn compiled<'s>(
+        diagnostics: &[Diagnostic],
+        place_of: impl Fn(Part) -> (String, &'s str),
+    ) -> Self {
+        let errors = diagnostics.iter().filter(|diagnostic| diagnostic.is_error());
+        let errors: Vec<Diagnostic> = errors.cloned().collect();
+        let only_lists = errors.iter().all(|error| error.code == Code::UNKNOWN_LIST);
+        let explained = explain(diagnostics, &place_of);
+        if only_lists {
+            Self::Lists {
+                explained,
+                lines: one_line_each(&errors, place_of),
+            }
+        } else {
+            Self::Condition(explained)
         }
     }
 }
@@ -79,8 +111,17 @@ impl From<ConvertError> for Invalid {
     }
 }
 
-/// Decides whether a rule can run.
-pub(crate) fn validate(rule: &DetectionRule) -> Result<Valid, Invalid> {
+/// Decides whether a rule can run, with these lists.
+pub(crate) fn validate(rule: &DetectionRule, lists: &Lists) -> Result<Valid, Invalid> {
+    judge(rule, lists, &mut BTreeSet::new())
+}
+
+/// The same; `uses` takes the names of the lists that the rule asks for, whether it can run or not.
+pub(crate) fn judge(
+    rule: &DetectionRule,
+    lists: &Lists,
+    uses: &mut BTreeSet<String>,
+) -> Result<Valid, Invalid> {
     let source = rule_source(rule)?;
     if source.name.is_empty() || source.name.len() > MAX_NAME {
         return Err(Invalid::Object(format!(
@@ -95,10 +136,11 @@ pub(crate) fn validate(rule: &DetectionRule) -> Result<Valid, Invalid> {
         .unwrap_or_default();
     let nodes = Selector::try_from(nodes)
         .map_err(|error| Invalid::Object(format!("{}.nodeSelector: {error}", rule.spec.scope_path())))?;
-    let compiled = compile(&source, Registry::workload(), &Lists::builtin());
+    let compiled = compile(&source, Registry::workload(), lists);
+    uses.clone_from(&compiled.lists);
     let place = |part| (rule.spec.path_of(part), source.text_of(part));
     let Some(runnable) = compiled.rule else {
-        return Err(Invalid::Condition(explain(&compiled.diagnostics, place)));
+        return Err(Invalid::compiled(&compiled.diagnostics, place));
     };
     let windows = runnable.detect.clone().map(|detect| Windows {
         fields: runnable.group_by.iter().map(|(name, _)| name.clone()).collect(),
@@ -106,19 +148,32 @@ pub(crate) fn validate(rule: &DetectionRule) -> Result<Valid, Invalid> {
     });
     // Tests prove the rule as it was written; it compiles if it does with more exceptions.
     let written = rule_without_overrides(rule)?;
-    let written = written.and_then(|written| compile(&written, Registry::workload(), &Lists::builtin()).rule);
+    let written = written.and_then(|written| compile(&written, Registry::workload(), lists).rule);
     let runnable = written.unwrap_or(runnable);
+    let mut warnings = one_line_each(&compiled.diagnostics, place);
     if let Some(failed) = failed_tests(run_rule_tests(&runnable, &source.tests)) {
-        return Err(Invalid::Tests(failed));
+        warnings.push(excused(failed, uses, lists)?);
     }
     Ok(Valid {
         name: RuleName(source.name.clone()),
         uid: Uid(source.uid.clone()),
-        warnings: one_line_each(&compiled.diagnostics, place),
+        warnings,
         source,
         windows,
         nodes,
     })
+}
+
+/// A warning for failed tests of what uses lists of the cluster: those who edit a list must not switch off a rule or a check by it.
+pub(crate) fn excused(failed: String, uses: &BTreeSet<String>, lists: &Lists) -> Result<String, Invalid> {
+    let builtin = Lists::builtin();
+    let changes = uses
+        .iter()
+        .find(|name| lists.fingerprint(name) != builtin.fingerprint(name));
+    match changes {
+        Some(name) => Ok(format!("with what is in lists such as {name} now, {failed}")),
+        None => Err(Invalid::Tests(failed)),
+    }
 }
 
 /// The diagnostics as the compiler shows them, errors first, with places such as

@@ -31,6 +31,8 @@ pub(crate) struct Join {
     exceptions: BTreeMap<String, Arc<Object>>,
     /// By uid of rule and exception: of which edit of both, and why they do not compile together.
     compiled: HashMap<(String, String), Compiled>,
+    /// What conditions may name.
+    lists: Lists,
     /// When the next exception expires, in seconds since the Unix epoch.
     next_expiry: Option<i64>,
 }
@@ -39,6 +41,8 @@ pub(crate) struct Join {
 struct Compiled {
     hash: String,
     generation: Option<i64>,
+    /// The lists that both ask for, as they were.
+    uses: Vec<(String, String)>,
     mistake: Option<String>,
 }
 
@@ -47,6 +51,8 @@ struct Compiled {
 pub(crate) struct Joined {
     /// What each rule carries, by uid of the rule; rules that carry nothing are left out.
     pub(crate) carried: BTreeMap<String, Vec<JoinedSource>>,
+    /// Names of the lists that these ask for, by uid of the rule.
+    pub(crate) uses: BTreeMap<String, BTreeSet<String>>,
     /// What became of each exception, by uid.
     pub(crate) judged: BTreeMap<String, Arc<Judged>>,
 }
@@ -107,6 +113,11 @@ impl Join {
         self.exceptions.remove(uid).is_some()
     }
 
+    /// There are other lists.
+    pub(crate) fn relist(&mut self, lists: Lists) {
+        self.lists = lists;
+    }
+
     /// The rules.
     pub(crate) fn rules(&self) -> impl Iterator<Item = &Arc<KnownRule>> {
         self.rules.values()
@@ -138,7 +149,7 @@ impl Join {
                 Ok(exception) => {
                     let ends = self.next_expiry.into_iter().chain(exception.expires);
                     self.next_expiry = ends.min();
-                    self.place(object, exception, &rules, &mut taken, &mut joined.carried)
+                    self.place(object, exception, &rules, &mut taken, &mut joined)
                 }
             };
             let judged = Judged {
@@ -157,7 +168,7 @@ impl Join {
         exception: &AnyException,
         rules: &'a BTreeMap<String, Arc<KnownRule>>,
         taken: &mut Taken<'a>,
-        carried: &mut BTreeMap<String, Vec<JoinedSource>>,
+        joined: &mut Joined,
     ) -> Outcome {
         let mut outcome = Outcome::default();
         let looked_at = object.namespace.as_deref().map_or(0, |namespace| {
@@ -188,7 +199,12 @@ impl Join {
                 continue;
             }
             taken.take(uid, object.namespace.as_deref());
-            carried.entry(uid.clone()).or_default().push(exception.source());
+            let carried = joined.carried.entry(uid.clone()).or_default();
+            carried.push(exception.source());
+            let compiled = self.compiled.get(&(uid.clone(), object.uid.clone()));
+            let uses = compiled.into_iter().flat_map(|compiled| &compiled.uses);
+            let names = uses.map(|(name, _)| name.clone());
+            joined.uses.entry(uid.clone()).or_default().extend(names);
             outcome.carried.push(name.clone());
         }
         outcome.missing = missing.into_iter().map(ToString::to_string).collect();
@@ -209,10 +225,15 @@ impl Join {
         if let Some(known) = self.compiled.get(&key)
             && known.hash == rule.hash
             && known.generation == object.generation
+            && known
+                .uses
+                .iter()
+                .all(|(name, fingerprint)| self.lists.fingerprint(name) == *fingerprint)
         {
             return known.mistake.clone();
         }
-        let diagnostics = exception.diagnostics(&rule.source, &Lists::builtin());
+        let (diagnostics, names) = exception.beside(&rule.source, &self.lists);
+        let uses = names.into_iter();
         let mistake = diagnostics.iter().any(Diagnostic::is_error).then(|| {
             explain(&diagnostics, |_| {
                 ("spec.condition".to_owned(), &*exception.condition)
@@ -221,6 +242,12 @@ impl Join {
         let compiled = Compiled {
             hash: rule.hash.clone(),
             generation: object.generation,
+            uses: uses
+                .map(|name| {
+                    let fingerprint = self.lists.fingerprint(&name);
+                    (name, fingerprint)
+                })
+                .collect(),
             mistake: mistake.clone(),
         };
         self.compiled.insert(key, compiled);

@@ -7,11 +7,15 @@ use yagura_crds::exception::AnyException;
 use yagura_rules::{Diagnostic, Lists};
 
 use super::known::KnownRule;
-use crate::detection_rule::validate::{Invalid, explain, one_line_each};
+use crate::detection_rule::validate::{Invalid, one_line_each};
 
 /// Warnings, or why it is refused: it does not compile beside a rule that it names, or every rule that it names is known and
 /// forbids it.
-pub(crate) fn validate(exception: &AnyException, rules: &[Arc<KnownRule>]) -> Result<Vec<String>, Invalid> {
+pub(crate) fn validate(
+    exception: &AnyException,
+    rules: &[Arc<KnownRule>],
+    lists: &Lists,
+) -> Result<Vec<String>, Invalid> {
     let mut warnings = Vec::new();
     let mut allowing = Vec::new();
     let mut forbidding = Vec::new();
@@ -41,20 +45,21 @@ pub(crate) fn validate(exception: &AnyException, rules: &[Arc<KnownRule>]) -> Re
     warnings.extend(forbidding.into_iter().map(|why| format!("spec.rules: {why}")));
     let place = |_| ("spec.condition".to_owned(), &*exception.condition);
     if allowing.is_empty() {
-        let (wrong, doubtful) = exception.diagnostics_alone(&Lists::builtin());
+        let (wrong, doubtful) = exception.diagnostics_alone(lists);
         if wrong.iter().any(Diagnostic::is_error) {
-            return Err(Invalid::Condition(explain(&wrong, place)));
+            return Err(Invalid::compiled(&wrong, place));
         }
         warnings.extend(one_line_each(&doubtful, place));
     }
     for rule in allowing {
-        let diagnostics = exception.diagnostics(&rule.source, &Lists::builtin());
+        let diagnostics = exception.diagnostics(&rule.source, lists);
         if diagnostics.iter().any(Diagnostic::is_error) {
-            let found = explain(&diagnostics, place);
-            return Err(Invalid::Condition(format!(
-                "beside rule {}:\n{found}",
-                rule.source.name
-            )));
+            return Err(match Invalid::compiled(&diagnostics, place) {
+                Invalid::Condition(found) => {
+                    Invalid::Condition(format!("beside rule {}:\n{found}", rule.source.name))
+                }
+                other => other,
+            });
         }
     }
     Ok(warnings)

@@ -7,7 +7,7 @@ use kube::core::{Selector, SelectorExt};
 use tokio::sync::watch;
 use yagura_event::Severity;
 use yagura_proto::content;
-use yagura_proto::v1::RuleBody;
+use yagura_proto::v1::{NamedList, RuleBody};
 use yagura_rules::detect::Detect;
 use yagura_store::signals::Lifetime;
 
@@ -56,6 +56,8 @@ pub struct ServedRule {
     pub meta: Arc<RuleMeta>,
     /// What agents get, sealed by [`content::seal`].
     pub body: Arc<RuleBody>,
+    /// The named lists that the body speaks of.
+    pub lists: Vec<Arc<NamedList>>,
     /// The nodes that it runs on.
     pub nodes: Selector,
 }
@@ -71,6 +73,8 @@ pub struct PolicySnapshot {
     pub n: u64,
     /// Sorted by uid.
     pub rules: Vec<Arc<RuleBody>>,
+    /// The named lists that they use, each once, sorted by hash.
+    pub lists: Vec<Arc<NamedList>>,
 }
 
 impl PolicySnapshot {
@@ -79,6 +83,13 @@ impl PolicySnapshot {
         self.rules
             .binary_search_by(|held| held.uid.cmp(&rule.uid))
             .is_ok_and(|place| self.rules[place].hash == rule.hash)
+    }
+
+    /// Whether its rules use this named list.
+    pub fn uses(&self, list: &NamedList) -> bool {
+        self.lists
+            .binary_search_by(|used| used.hash.cmp(&list.hash))
+            .is_ok()
     }
 }
 
@@ -248,6 +259,15 @@ impl Policy {
         if self.lists.len() == MAX_LISTS {
             self.lists.pop_front();
         }
+        // What it is asked for does not need the values of named lists, of which it would keep old ones.
+        let list = if list.lists.is_empty() {
+            list
+        } else {
+            Arc::new(PolicySnapshot {
+                lists: Vec::new(),
+                ..PolicySnapshot::clone(&list)
+            })
+        };
         self.lists.push_back(list);
     }
 
@@ -257,7 +277,9 @@ impl Policy {
         self.lists.len()
     }
 
-    fn retire(&mut self, rule: ServedRule) {
+    fn retire(&mut self, mut rule: ServedRule) {
+        // Nobody gets it any more.
+        rule.lists = Vec::new();
         if self.retired.len() == MAX_RETIRED {
             self.retired.pop_front();
         }
@@ -293,12 +315,19 @@ impl Policy {
             .filter(|rule| rule.nodes.matches(labels))
             .map(|rule| Arc::clone(&rule.body))
             .collect();
+        let named = self.rules.values().filter(|rule| rule.nodes.matches(labels));
+        let named: BTreeMap<&str, &Arc<NamedList>> = named
+            .flat_map(|rule| &rule.lists)
+            .map(|list| (&*list.hash, list))
+            .collect();
+        let lists = named.into_values().cloned().collect();
         self.n += 1;
         let list = Arc::new(PolicySnapshot {
             revision: content::revision(rules.iter().map(|rule| (&*rule.uid, &*rule.hash))),
             epoch: self.epoch,
             n: self.n,
             rules,
+            lists,
         });
         self.classes.insert(class, Arc::clone(&list));
         self.keep(Arc::clone(&list));

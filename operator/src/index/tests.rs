@@ -6,8 +6,8 @@ use std::sync::Arc;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::core::Selector;
 use yagura_event::{Severity, Timestamp};
-use yagura_proto::content::seal;
-use yagura_proto::v1::{PolicyAck, RuleBody, RuleFailure};
+use yagura_proto::content::{seal, seal_list};
+use yagura_proto::v1::{NamedList, PolicyAck, RuleBody, RuleFailure};
 
 use super::Index;
 use super::nodes::Call;
@@ -42,6 +42,7 @@ fn rule(uid: &str, condition: &str, nodes: &[(&str, &str)]) -> ServedRule {
             windows: None,
         }),
         body: Arc::new(body),
+        lists: Vec::new(),
         nodes: Selector::try_from(selector).unwrap(),
     }
 }
@@ -230,6 +231,48 @@ fn a_rule_that_is_taken_away_runs_until_the_agents_acknowledge_that() {
         index.policy.apply_rule(rule("s", &n.to_string(), &[]));
     }
     assert_eq!(index.policy.lists_kept(), 256);
+}
+
+#[test]
+fn a_node_gets_the_named_lists_of_its_rules_each_once() {
+    let list = |value: &str| {
+        Arc::new(seal_list(NamedList {
+            r#type: "string".into(),
+            values: vec![value.into()],
+            ..NamedList::default()
+        }))
+    };
+    let (shared, other) = (list("shared"), list("other"));
+    let mut index = Index::new(7);
+    index.policy.apply_node("web", labels(&[("pool", "web")]));
+    index.policy.apply_node("db", labels(&[("pool", "db")]));
+    for (uid, pool, lists) in [
+        ("r", "web", vec![&shared]),
+        ("s", "web", vec![&shared, &other]),
+        ("t", "db", vec![&shared]),
+        ("u", "db", vec![]),
+    ] {
+        index.policy.apply_rule(ServedRule {
+            lists: lists.into_iter().cloned().collect(),
+            ..rule(uid, "true", &[("pool", pool)])
+        });
+    }
+    let values = |index: &Index, node: &str| -> Vec<String> {
+        let list = index.policy.watch(node).unwrap();
+        let list = list.borrow();
+        assert!(list.lists.is_sorted_by(|a, b| a.hash < b.hash));
+        assert!(list.lists.iter().all(|named| list.uses(named)));
+        let mut values: Vec<String> = list.lists.iter().map(|list| list.values.concat()).collect();
+        values.sort();
+        values
+    };
+    assert_eq!(values(&index, "web"), ["other", "shared"]);
+    assert_eq!(values(&index, "db"), ["shared"]);
+    index.policy.delete_rule("s");
+    assert_eq!(values(&index, "web"), ["shared"]);
+    // Nothing keeps what no rule uses.
+    drop(index.policy.watch("web"));
+    assert_eq!(Arc::strong_count(&other), 1);
 }
 
 #[test]

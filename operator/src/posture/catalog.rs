@@ -8,9 +8,10 @@ use kube::{Resource, ResourceExt as _};
 use yagura_crds::posture_check::{Mode, ResourceType};
 use yagura_crds::{PostureCheck, PostureFramework, Severity};
 use yagura_engine::posture::Judge;
+use yagura_rules::Lists;
 use yagura_store::signals::Lifetime;
 
-use super::validate::{Valid, validate};
+use super::validate::{Valid, judge};
 use crate::content::{Names, Pack};
 use crate::detection_rule::validate::Invalid;
 use crate::index::policy::RuleMeta;
@@ -23,6 +24,8 @@ pub(super) struct Catalog {
     pub(super) frameworks: BTreeMap<String, FrameworkEntry>,
     /// Names that the shipped content takes.
     pub(super) shipped: Names,
+    /// What conditions may name.
+    lists: Lists,
 }
 
 /// A check, and whether it can be evaluated.
@@ -32,6 +35,10 @@ pub(super) struct CheckEntry {
     /// The pack whose check is not applied because this one has its name.
     pub(super) takes_name: Option<Pack>,
     pub(super) verdict: Result<Valid, Invalid>,
+    /// What the lists that it asks for were when it was looked at, by their names.
+    pub(super) uses: Uses,
+    /// The object, if it can be read and names lists.
+    object: Option<Box<PostureCheck>>,
     /// For its signals; unset for an object that cannot be read.
     pub(super) meta: Option<Arc<RuleMeta>>,
     pub(super) resource: Option<ResourceType>,
@@ -48,6 +55,9 @@ pub(super) struct FrameworkEntry {
     pub(super) spec: Result<yagura_crds::PostureFrameworkSpec, String>,
     pub(super) status: yagura_crds::PostureFrameworkStatus,
 }
+
+/// Fingerprints of lists by name.
+pub(super) type Uses = BTreeMap<String, String>;
 
 /// Which edit of which object.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -69,6 +79,8 @@ impl Edit {
 #[derive(Clone, Debug)]
 pub(super) struct Active {
     pub(super) edit: Edit,
+    /// The lists that it was compiled with.
+    pub(super) uses: Uses,
     pub(super) resource: ResourceType,
     pub(super) judge: Arc<Judge>,
 }
@@ -84,14 +96,19 @@ impl Catalog {
             return false;
         }
         let entry = match &guard.0 {
-            Ok(check) => CheckEntry {
-                edit,
-                takes_name,
-                verdict: validate(check),
-                meta: Some(Arc::new(meta(check))),
-                resource: Some(check.spec.resource),
-                status: check.status.clone().unwrap_or_default(),
-            },
+            Ok(check) => {
+                let (verdict, uses) = judged(check, &self.lists);
+                CheckEntry {
+                    edit,
+                    takes_name,
+                    verdict,
+                    object: (!uses.is_empty()).then(|| Box::new(check.clone())),
+                    uses,
+                    meta: Some(Arc::new(meta(check))),
+                    resource: Some(check.spec.resource),
+                    status: check.status.clone().unwrap_or_default(),
+                }
+            }
             Err(error) => CheckEntry {
                 edit,
                 takes_name,
@@ -99,6 +116,8 @@ impl Catalog {
                     "the object cannot be read: {}",
                     error.error
                 ))),
+                uses: Uses::new(),
+                object: None,
                 meta: None,
                 resource: None,
                 status: yagura_crds::PostureCheckStatus::default(),
@@ -106,6 +125,28 @@ impl Catalog {
         };
         self.checks.insert(name, entry);
         true
+    }
+
+    /// Takes other lists over: checks that were compiled with what changed are compiled again. Whether there are such.
+    pub(super) fn relist(&mut self, lists: Lists) -> bool {
+        self.lists = lists;
+        let mut changed = false;
+        for entry in self.checks.values_mut() {
+            let Some(check) = &entry.object else { continue };
+            if entry.uses != fingerprints(entry.uses.keys(), &self.lists) {
+                (entry.verdict, entry.uses) = judged(check, &self.lists);
+                changed = true;
+            }
+        }
+        changed
+    }
+
+    /// Names of the lists that checks ask for, by name of the check.
+    pub(super) fn list_uses(&self) -> BTreeMap<String, BTreeSet<String>> {
+        let using = self.checks.iter().filter(|(_, entry)| !entry.uses.is_empty());
+        using
+            .map(|(name, entry)| (name.clone(), entry.uses.keys().cloned().collect()))
+            .collect()
     }
 
     /// Takes a framework over; whether anything but its status changed.
@@ -141,6 +182,7 @@ impl Catalog {
                 let judge = entry.verdict.as_ref().ok()?.judge.clone()?;
                 let active = Active {
                     edit: entry.edit.clone(),
+                    uses: entry.uses.clone(),
                     resource: entry.resource?,
                     judge,
                 };
@@ -207,6 +249,20 @@ struct Reference<'a> {
 /// What a control is judged by.
 pub(super) fn is_manual(control: &yagura_crds::posture_framework::Control) -> bool {
     control.mode == Mode::Manual || control.checks.is_empty()
+}
+
+/// Whether a check can be evaluated, and the lists that it asks for.
+fn judged(check: &PostureCheck, lists: &Lists) -> (Result<Valid, Invalid>, Uses) {
+    let mut names = BTreeSet::new();
+    let verdict = judge(check, lists, &mut names);
+    (verdict, fingerprints(&names, lists))
+}
+
+fn fingerprints<'n>(names: impl IntoIterator<Item = &'n String>, lists: &Lists) -> Uses {
+    let names = names.into_iter();
+    names
+        .map(|name| (name.clone(), lists.fingerprint(name)))
+        .collect()
 }
 
 fn meta(check: &PostureCheck) -> RuleMeta {

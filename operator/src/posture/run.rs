@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::stream::SelectAll;
@@ -26,6 +27,7 @@ use crate::context::Context;
 use crate::pods::PodEvent;
 use crate::signals::now;
 use crate::status::write;
+use crate::value_list::shelf::Shelf;
 use crate::watch::{Change, changes};
 
 /// Changes that follow each other this closely are one evaluation.
@@ -114,12 +116,20 @@ pub async fn run(context: Context, mut pods: mpsc::Receiver<PodEvent>) {
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut state = State::new(open_signals(&context).await);
     state.work.catalog.shipped = context.index.read().shipped.clone();
+    let mut lists = context.index.read().lists.subscribe();
+    // Without them a check that names one would be refused, and told so, until they come.
+    tokio::select! {
+        () = context.stop.cancelled() => return,
+        _ = lists.wait_for(|shelf| shelf.settled) => {}
+    }
+    state.relist(&lists.borrow_and_update());
     loop {
         let evaluation = state.due;
         tokio::select! {
             () = context.stop.cancelled() => return,
             Some(change) = checks.next() => state.check(&change),
             Some(change) = frameworks.next() => state.framework(change),
+            Ok(()) = lists.changed() => state.relist(&lists.borrow_and_update()),
             // Objects wait until it is known what they are judged by.
             Some((kind, change)) = rbac.next(), if state.knows_checks() => state.object(kind, change),
             event = pods.recv(), if state.knows_checks() => match event {
@@ -221,6 +231,11 @@ impl State {
         self.soon();
     }
 
+    fn relist(&mut self, told: &Shelf) {
+        self.reload |= self.work.catalog.relist(told.lists.clone());
+        self.soon();
+    }
+
     fn listed(&mut self, what: &'static str) {
         self.awaited.remove(what);
         // At the start nothing was judged before the checks were known: no list is needed.
@@ -280,6 +295,10 @@ impl State {
             tokio::task::yield_now().await;
         }
         let outcome = self.work.settle(now());
+        let uses = self.work.catalog.list_uses();
+        if context.index.read().list_uses.checks != uses {
+            Arc::make_mut(&mut context.index.write().list_uses).checks = uses;
+        }
         let mut failed = false;
         for (check, change) in outcome.signals {
             let scope = change.scope.clone();

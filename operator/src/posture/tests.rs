@@ -405,6 +405,59 @@ fn a_framework_counts_controls_and_never_lets_an_unknown_pass() {
 }
 
 #[test]
+fn a_check_follows_the_lists_that_it_names() {
+    use yagura_rules::{ListType, Lists, NamedList};
+
+    let mut work = work(Vec::new());
+    let lists = |values: &[&str]| {
+        let list = NamedList::new(ListType::String, values.iter().copied()).unwrap();
+        Lists::builtin().with("ours", list)
+    };
+    let with_list = PRIVILEGED.replace("generation: 1", "generation: 2").replace(
+        "appliesWhen: resource.pod.metadata.namespace != 'kube-system'",
+        "appliesWhen: '!(resource.pod.metadata.namespace in lists[\"ours\"])'",
+    );
+    let accepted = |work: &mut Work| {
+        let check = work.settle(at(9)).checks.into_iter();
+        let mut status = check.filter(|(name, _)| name == "not-privileged");
+        let condition = status.next().unwrap().1.conditions.remove(0);
+        (condition.status, condition.reason, condition.message)
+    };
+    assert!(work.catalog.apply_check(&guard(&with_list)));
+    assert!(work.reload().is_empty());
+    let (status, reason, message) = accepted(&mut work);
+    assert_eq!((&*status, &*reason), ("False", "ListUnavailable"));
+    assert!(message.contains("unknown list"), "{message}");
+
+    assert!(work.catalog.relist(lists(&["shop"])));
+    let fresh = work.reload();
+    assert!(fresh.keys().eq(["not-privileged"]));
+    work.pod(&pod("u1", "shop", "cart", Some(true)), &fresh);
+    work.pod(&pod("u2", "bank", "vault", Some(true)), &fresh);
+    assert_eq!(
+        told(&work.settle(at(2)), "not-privileged"),
+        expect(&[("cluster", 1)])
+    );
+    assert_eq!(work.catalog.list_uses()["not-privileged"].len(), 1);
+
+    // Lists that it does not name, or the same values again, evaluate nothing anew.
+    let others = NamedList::new(ListType::String, ["x"]).unwrap();
+    assert!(!work.catalog.relist(lists(&["shop"]).with("others", others)));
+    assert!(work.catalog.relist(lists(&["shop", "bank"])));
+    let fresh = work.reload();
+    work.pod(&pod("u2", "bank", "vault", Some(true)), &fresh);
+    work.pod(&pod("u1", "shop", "cart", Some(true)), &fresh);
+    assert_eq!(
+        told(&work.settle(at(3)), "not-privileged"),
+        expect(&[("cluster", 0)])
+    );
+
+    assert!(work.catalog.relist(Lists::builtin()));
+    assert!(work.reload().is_empty());
+    assert_eq!(accepted(&mut work).1, "ListUnavailable");
+}
+
+#[test]
 fn a_changed_check_is_evaluated_anew_and_a_broken_one_says_where() {
     let mut work = work(Vec::new());
     apply(&mut work, &pod("u1", "shop", "cart", None));

@@ -70,7 +70,7 @@ impl Work {
             .filter(|(name, check)| {
                 self.active
                     .get(*name)
-                    .is_none_or(|before| before.edit != check.edit)
+                    .is_none_or(|before| (&before.edit, &before.uses) != (&check.edit, &check.uses))
             })
             .map(|(name, check)| (name.clone(), check.clone()))
             .collect();

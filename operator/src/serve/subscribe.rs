@@ -15,8 +15,8 @@ use yagura_proto::PROTOCOL_VERSION;
 use yagura_proto::v1::subscribe_request::Message as Request;
 use yagura_proto::v1::subscribe_response::Message as Answer;
 use yagura_proto::v1::{
-    Activate, Hello, PolicyAck, Refusal, RuleBodies, RuleBody, RuleList, RuleRef, SubscribeRequest,
-    SubscribeResponse,
+    Activate, Hello, NamedList, NamedLists, PolicyAck, Refusal, RuleBodies, RuleBody, RuleList, RuleRef,
+    SubscribeRequest, SubscribeResponse,
 };
 
 use super::pace::Pace;
@@ -276,6 +276,18 @@ impl Pusher<'_> {
             Some(sent) => sent.holds(rule),
             None => self.held.contains(&rule.hash),
         };
+        let has_list = |list: &NamedList| match &self.sent {
+            Some(sent) => sent.uses(list),
+            None => self.held.contains(&list.hash),
+        };
+        let missing = snapshot
+            .lists
+            .iter()
+            .filter(|list| !has_list(list))
+            .map(|list| NamedList::clone(list));
+        for lists in chunks::of(missing) {
+            self.send(Answer::Lists(NamedLists { lists })).await?;
+        }
         let missing = snapshot
             .rules
             .iter()

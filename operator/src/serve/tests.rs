@@ -25,7 +25,10 @@ use tonic::{Request, Streaming};
 use yagura_event::Severity;
 use yagura_proto::v1::agent_service_client::AgentServiceClient;
 use yagura_proto::v1::subscribe_request::Message as Sent;
-use yagura_proto::v1::{Hello, ReportRequest, ReportResponse, RuleBody, SubscribeRequest, SubscribeResponse};
+use yagura_proto::v1::{
+    Hello, NamedList, NamedListRef, ReportRequest, ReportResponse, RuleBody, SubscribeRequest,
+    SubscribeResponse,
+};
 use yagura_proto::{PROTOCOL_VERSION, content};
 use yagura_store::signals::{Limits, SignalStore};
 use yagura_telemetry::{Readiness, Registry};
@@ -163,7 +166,21 @@ impl Operator {
 
     /// Applies a rule that counts over time.
     fn apply_counting(&self, uid: &str, condition: &str, windows: Option<Windows>) {
+        self.apply(uid, condition, windows, Vec::new());
+    }
+
+    /// Applies a rule that uses a named list.
+    fn apply_with_list(&self, uid: &str, list: &Arc<NamedList>) {
+        self.apply(uid, "true", None, vec![Arc::clone(list)]);
+    }
+
+    fn apply(&self, uid: &str, condition: &str, windows: Option<Windows>, lists: Vec<Arc<NamedList>>) {
+        let named = lists.iter().map(|list| NamedListRef {
+            name: "n".to_owned(),
+            hash: list.hash.clone(),
+        });
         let body = content::seal(RuleBody {
+            lists: named.collect(),
             uid: uid.into(),
             name: format!("rule-{uid}"),
             condition: condition.into(),
@@ -186,6 +203,7 @@ impl Operator {
         self.context.index.write().policy.apply_rule(ServedRule {
             meta: Arc::new(meta),
             body: Arc::new(body),
+            lists,
             nodes: kube::core::Selector::default(),
         });
     }

@@ -75,6 +75,7 @@ pub(crate) fn hostile(context: &Context, namespace: &str, rule: &str) -> Vec<Inc
             uid: format!("uid-{rule}"),
             ..RuleBody::default()
         })),
+        lists: Vec::new(),
         nodes: kube::core::Selector::default(),
     });
     index.pods.apply(PodRecord {

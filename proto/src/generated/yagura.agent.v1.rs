@@ -35,7 +35,7 @@ pub struct Hello {
     pub boot_id: ::prost::alloc::string::String,
     #[prost(string, tag = "6")]
     pub kernel_release: ::prost::alloc::string::String,
-    /// Content hashes of the rules that the agent holds, so that only missing bodies are sent.
+    /// Content hashes of the rules and named lists that the agent holds, so that only what is missing is sent.
     #[prost(string, repeated, tag = "7")]
     pub held: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
@@ -66,7 +66,7 @@ pub struct RuleFailure {
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct SubscribeResponse {
-    #[prost(oneof = "subscribe_response::Message", tags = "1, 2, 3, 4, 5")]
+    #[prost(oneof = "subscribe_response::Message", tags = "1, 2, 3, 4, 5, 6")]
     pub message: ::core::option::Option<subscribe_response::Message>,
 }
 /// Nested message and enum types in `SubscribeResponse`.
@@ -76,7 +76,7 @@ pub mod subscribe_response {
         /// Bodies the agent does not hold, at most 1 MiB a message.
         #[prost(message, tag = "1")]
         Bodies(super::RuleBodies),
-        /// The whole list; follows all bodies it needs.
+        /// The whole list; follows all bodies and named lists it needs.
         #[prost(message, tag = "2")]
         List(super::RuleList),
         /// Switch to the list with this revision.
@@ -87,12 +87,41 @@ pub mod subscribe_response {
         /// The peer's protocol or language is not supported; the stream ends after it.
         #[prost(message, tag = "5")]
         Refusal(super::Refusal),
+        /// Named lists that the agent does not hold, at most 1 MiB a message.
+        #[prost(message, tag = "6")]
+        Lists(super::NamedLists),
     }
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct RuleBodies {
     #[prost(message, repeated, tag = "1")]
     pub rules: ::prost::alloc::vec::Vec<RuleBody>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct NamedLists {
+    #[prost(message, repeated, tag = "1")]
+    pub lists: ::prost::alloc::vec::Vec<NamedList>,
+}
+/// Values that conditions look things up in. It is sent once, however many rules name it.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct NamedList {
+    /// Hash of everything below, computed by the sender and checked by the agent.
+    #[prost(string, tag = "1")]
+    pub hash: ::prost::alloc::string::String,
+    /// string, glob, cidr or sha256.
+    #[prost(string, tag = "2")]
+    pub r#type: ::prost::alloc::string::String,
+    #[prost(string, repeated, tag = "3")]
+    pub values: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// Which list a name stands for in a rule.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct NamedListRef {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// Of the list.
+    #[prost(string, tag = "2")]
+    pub hash: ::prost::alloc::string::String,
 }
 /// A rule as it runs: no tests, no prose.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -131,6 +160,9 @@ pub struct RuleBody {
     /// How matches become detections; unset: each is one.
     #[prost(message, optional, tag = "15")]
     pub threshold: ::core::option::Option<Threshold>,
+    /// The named lists that the rule and its exceptions use; lists of the language are not among them.
+    #[prost(message, repeated, tag = "16")]
+    pub lists: ::prost::alloc::vec::Vec<NamedListRef>,
 }
 /// So many matches, or different values of a field, within a time.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

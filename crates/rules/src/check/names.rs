@@ -121,7 +121,7 @@ impl Checker<'_> {
             }
             Sense::Lists => {
                 let message = "a named list is written lists[\"name\"]".to_owned();
-                self.error(Code::UNKNOWN_LIST, walk.part, span, message, None);
+                self.error(Code::NOT_A_VALUE, walk.part, span, message, None);
                 Sense::Error
             }
             Sense::Parameters => {
@@ -267,7 +267,7 @@ impl Checker<'_> {
         };
         let Some(name) = name else {
             let message = "the name of a list is written out: lists[\"name\"]".to_owned();
-            self.error(Code::UNKNOWN_LIST, walk.part, walk.span(index), message, None);
+            self.error(Code::WRONG_TYPE, walk.part, walk.span(index), message, None);
             return Sense::Error;
         };
         self.used_lists.insert(name.clone());

@@ -97,7 +97,8 @@ catalogue! {
     BAD_PATTERN = 31, "A pattern cannot be compiled.", "process.name.matches(\"(\")", "Correct the pattern.";
     BAD_LET = 32, "A name cannot be given.", "let: [{name: process, value: …}]",
         "Use a name that is no field, function, keyword or other let.";
-    UNKNOWN_LIST = 33, "There is no such named list.", "process.name in lists[\"shels\"]", "Check the spelling.";
+    UNKNOWN_LIST = 33, "There is no such named list.", "process.name in lists[\"shels\"]",
+        "Check the spelling, or make a ValueList of this name.";
     BAD_MODE = 34, "A file mode is no octal number.", "mode(\"rw-\")", "Write mode(\"0644\").";
     TOO_COSTLY = 35, "A rule may take more than 1,000,000 steps for one event, or a check more than 100,000,000 for one resource.",
         "(several macros in macros over long lists)", "Test cheaper fields, or fewer lists.";

@@ -148,7 +148,7 @@ impl Agent {
             }
             Some(Response::Activate(order)) => return Ok(Some(order.revision)),
             Some(Response::Refusal(refusal)) => bail!("refused: {}", refusal.message),
-            Some(Response::Pods(_)) | None => {}
+            Some(Response::Pods(_) | Response::Lists(_)) | None => {}
         }
         Ok(None)
     }

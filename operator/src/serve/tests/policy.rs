@@ -1,10 +1,12 @@
 //! What an agent is sent and when its stream ends.
 
+use std::sync::Arc;
+
 use tokio::time::timeout;
 use tonic::Code;
 use yagura_proto::v1::subscribe_request::Message as Sent;
 use yagura_proto::v1::subscribe_response::Message as Answer;
-use yagura_proto::v1::{Goodbye, Hello, PodUpdate, PolicyAck, RuleList, SubscribeRequest};
+use yagura_proto::v1::{Goodbye, Hello, NamedList, PodUpdate, PolicyAck, RuleList, SubscribeRequest};
 use yagura_proto::{PROTOCOL_VERSION, content};
 
 use super::{Operator, SOON, Subscription, hello, next, until};
@@ -24,6 +26,16 @@ impl Subscription {
                 Answer::Bodies(chunk) => {
                     assert!(chunk.rules.iter().all(content::is_sealed));
                     bodies.extend(chunk.rules.into_iter().map(|rule| rule.uid));
+                }
+                // Lists come before the rules that name them.
+                Answer::Lists(chunk) => {
+                    assert!(chunk.lists.iter().all(content::is_sealed_list));
+                    bodies.extend(
+                        chunk
+                            .lists
+                            .into_iter()
+                            .map(|list| format!("list {}", list.values.join(" "))),
+                    );
                 }
                 Answer::List(list) => {
                     let Answer::Activate(activate) = self.answer().await else {
@@ -92,6 +104,39 @@ async fn an_agent_gets_what_it_lacks_its_pods_and_then_what_changes() {
     index.write().pods.delete("cart-n1");
     let change = agent.pods().await;
     assert_eq!((change.full, change.deletes), (false, vec!["cart-n1".to_owned()]));
+    drop(agent);
+    operator.stop().await;
+}
+
+#[tokio::test]
+async fn a_named_list_is_sent_once_whatever_rules_use_it() {
+    let list = |values: &[&str]| {
+        let values = values.iter().map(|value| (*value).to_owned()).collect();
+        Arc::new(content::seal_list(NamedList {
+            r#type: "string".to_owned(),
+            values,
+            ..NamedList::default()
+        }))
+    };
+    let operator = Operator::start().await;
+    let (first, second) = (list(&["a"]), list(&["a", "b"]));
+    operator.apply_with_list("r", &first);
+    operator.apply_with_list("s", &first);
+    let token = operator.token_of("n1");
+    let mut agent = operator.subscribe(&token, hello("n1")).await.unwrap();
+    assert_eq!(agent.push().await.0, ["list a", "r", "s"]);
+    agent.pods().await;
+    operator.apply_with_list("t", &first);
+    assert_eq!(agent.push().await.0, ["t"]);
+    operator.apply_with_list("t", &second);
+    assert_eq!(agent.push().await.0, ["list a b", "t"]);
+    drop(agent);
+
+    // An agent that comes back has said what it holds.
+    let held = vec![first.hash.clone()];
+    let hello = Hello { held, ..hello("n1") };
+    let mut agent = operator.subscribe(&token, hello).await.unwrap();
+    assert_eq!(agent.push().await.0, ["list a b", "r", "s", "t"]);
     drop(agent);
     operator.stop().await;
 }

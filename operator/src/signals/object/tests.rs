@@ -35,6 +35,7 @@ pub(in super::super) fn index(description: &str) -> Index {
             ..yagura_proto::v1::RuleBody::default()
         })),
         meta: Arc::new(meta),
+        lists: Vec::new(),
         nodes: kube::core::Selector::default(),
     });
     for (uid, node, id) in [("p1", "node-3", "c1"), ("p2", "node-4", "c2")] {
