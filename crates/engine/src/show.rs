@@ -18,7 +18,8 @@ pub(crate) fn title(template: &Template, event: &Event) -> String {
             Piece::Text(text) => escape(text.as_bytes(), &mut out),
             Piece::Field(id) => {
                 let mut value = String::new();
-                show(&Registry::workload().read(*id, event), &mut value);
+                let shown = Registry::workload().shown(*id, event).unwrap_or_default();
+                show(&ValueRef::from(&shown), &mut value);
                 cut(&mut value, TITLE_VALUE);
                 out.push_str(&value);
             }
@@ -68,7 +69,7 @@ pub(crate) fn group_key(fields: &[(String, FieldId)], event: &Event) -> GroupKey
 
 /// A value by which matches are told apart.
 pub(crate) fn key_value(id: FieldId, event: &Event) -> Tree {
-    bounded(Registry::workload().read(id, event).to_tree().unwrap_or_default())
+    bounded(Registry::workload().shown(id, event).unwrap_or_default())
 }
 
 fn bounded(tree: Tree) -> Tree {

@@ -77,3 +77,23 @@ fn addresses_and_networks() {
         &args(&["::ffff:8.8.8.8"])
     ));
 }
+
+#[test]
+fn durations_and_points_in_time() {
+    let started = |text: &str| map(&[("process.start", text.into())]);
+    // Events are of 2026-05-28T20:26:40Z.
+    check(
+        "age",
+        &started("2026-05-28T20:26:11Z"),
+        &started("2026-05-28T20:26:10Z"),
+    );
+    let idle = |text: &str| map(&[("streamingConnectionIdleTimeout", text.into())]);
+    check("duration", &idle("4h0m0s"), &idle("90m"));
+    check("duration", &idle("1.51h"), &idle("4 hours"));
+    let valid = |from: &str, to: &str| map(&[("notBefore", from.into()), ("notAfter", to.into())]);
+    check(
+        "timestamp",
+        &valid("2026-01-01T00:00:00Z", "2027-01-01T00:00:01Z"),
+        &valid("2026-01-01T00:00:00Z", "2027-01-01T00:00:00Z"),
+    );
+}

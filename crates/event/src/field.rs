@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::LazyLock;
 
-use crate::{Event, EventKind, ValueRef};
+use crate::{Event, EventKind, Timestamp, Tree, ValueRef};
 
 mod arguments;
 mod build;
@@ -46,6 +46,10 @@ pub enum Scalar {
     Address,
     /// An IP network.
     Network,
+    /// A length of time, kept in nanoseconds.
+    Duration,
+    /// A point in time, kept in nanoseconds since the Unix epoch.
+    Timestamp,
     /// An object of the domain with members known beforehand.
     Object(ObjectKind),
     /// Anything, known only when it is read: what lies below a dynamic root.
@@ -74,6 +78,10 @@ impl Type {
     pub const ADDRESS: Self = Self::One(Scalar::Address);
     /// An IP network.
     pub const NETWORK: Self = Self::One(Scalar::Network);
+    /// A length of time.
+    pub const DURATION: Self = Self::One(Scalar::Duration);
+    /// A point in time.
+    pub const TIMESTAMP: Self = Self::One(Scalar::Timestamp);
     /// Anything.
     pub const DYNAMIC: Self = Self::One(Scalar::Dynamic);
     /// A list of strings.
@@ -84,7 +92,10 @@ impl Scalar {
     /// Whether its values only mean something among their own kind, such as durations, though they are kept as numbers
     /// or strings.
     pub fn stands_apart(self) -> bool {
-        matches!(self, Self::Address | Self::Network)
+        matches!(
+            self,
+            Self::Address | Self::Network | Self::Duration | Self::Timestamp
+        )
     }
 }
 
@@ -99,6 +110,8 @@ impl fmt::Display for Scalar {
             Self::StringMap => "map of strings",
             Self::Address => "ip",
             Self::Network => "cidr",
+            Self::Duration => "duration",
+            Self::Timestamp => "timestamp",
             Self::Object(kind) => kind.as_str(),
             Self::Dynamic => "any value",
         })
@@ -189,7 +202,7 @@ pub struct Field {
 }
 
 type Get = fn(&Event) -> ValueRef<'_>;
-type Set = fn(&mut Event, &crate::Tree) -> Result<(), Mismatch>;
+type Set = fn(&mut Event, &Tree) -> Result<(), Mismatch>;
 
 #[derive(Clone, Copy, Debug)]
 enum Access {
@@ -368,6 +381,17 @@ impl Registry {
     /// When the id comes from another registry.
     pub fn field(&self, id: FieldId) -> &Field {
         &self.fields[usize::from(id.0)]
+    }
+
+    /// An owned copy of a field of the workload registry in an event, as signals show it: a point in time is a text.
+    /// `None` when it is absent.
+    pub fn shown(&self, id: FieldId, event: &Event) -> Option<Tree> {
+        match (self.field(id).ty, self.read(id, event)) {
+            (Type::TIMESTAMP, ValueRef::Int(nanoseconds)) => {
+                Some(Tree::from(Timestamp(nanoseconds).to_string().as_str()))
+            }
+            (_, value) => value.to_tree(),
+        }
     }
 
     /// The value of a field of the workload registry in an event.

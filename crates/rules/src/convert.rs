@@ -1,10 +1,11 @@
-//! What texts stand for: addresses and networks. The compiler reads those that are written out, the engine the others.
+//! What texts stand for: addresses, networks and times. The compiler reads those that are written out, the engine the others.
 
 mod address;
+mod duration;
 
 pub use address::{address, holds};
 
-use yagura_event::{Type, ValueRef};
+use yagura_event::{Timestamp, Type, ValueRef};
 
 /// What a text is read as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -13,6 +14,10 @@ pub enum Conversion {
     Address,
     /// `cidr(x)`
     Network,
+    /// `duration(x)`
+    Duration,
+    /// `timestamp(x)`
+    Timestamp,
 }
 
 impl Conversion {
@@ -21,6 +26,8 @@ impl Conversion {
         match self {
             Self::Address => Type::ADDRESS,
             Self::Network => Type::NETWORK,
+            Self::Duration => Type::DURATION,
+            Self::Timestamp => Type::TIMESTAMP,
         }
     }
 
@@ -29,17 +36,22 @@ impl Conversion {
         match self {
             Self::Address => Some(address::shown(&address(text)?)),
             Self::Network => address::network(text),
+            Self::Duration => duration::duration(text).map(ValueRef::Int),
+            Self::Timestamp => Timestamp::parse(text).map(|time| ValueRef::Int(time.0)),
         }
     }
 
     /// The same for a text that is written out, or what is wrong with it. It is held to more: what is most likely a
     /// mistake is refused, though it could be read.
     pub(crate) fn literal(self, text: &[u8]) -> Result<ValueRef<'static>, String> {
-        match self {
-            Self::Address => self.read(text).ok_or_else(|| {
-                "this is no IP address: write one such as 192.0.2.7 or 2001:db8::1".to_owned()
-            }),
-            Self::Network => address::strict_network(text),
-        }
+        let wanted = match self {
+            Self::Network => return address::strict_network(text),
+            Self::Address => "no IP address: write one such as 192.0.2.7 or 2001:db8::1",
+            Self::Duration => {
+                "no duration: write one such as 90s, 1h30m or 1.5h; units are h, m, s, ms, us and ns"
+            }
+            Self::Timestamp => "no point in time from 1678 to 2261: write one such as 2026-01-31T12:00:00Z",
+        };
+        self.read(text).ok_or_else(|| format!("this is {wanted}"))
     }
 }

@@ -265,6 +265,7 @@ impl Estimate<'_> {
                     elements: 1,
                 },
             ),
+            Function::ToDuration | Function::ToTimestamp => (first.bytes.min(64), ONE),
             Function::ContainsAddress => (first.bytes.min(64).saturating_add(second.bytes.min(64)), ONE),
             Function::BitsAnd | Function::BitsAnyOf | Function::BitsAllOf => (1, ONE),
             Function::Size | Function::ToInt | Function::ToDouble => (8, ONE),

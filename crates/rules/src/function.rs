@@ -51,6 +51,10 @@ pub enum Function {
     ToNetwork,
     /// `containsIP`
     ContainsAddress,
+    /// `duration`
+    ToDuration,
+    /// `timestamp`
+    ToTimestamp,
     /// `isPublic`
     IsPublic,
     /// `bits.and`
@@ -86,6 +90,8 @@ impl Function {
         Some(match self {
             Self::ToAddress => Conversion::Address,
             Self::ToNetwork => Conversion::Network,
+            Self::ToDuration => Conversion::Duration,
+            Self::ToTimestamp => Conversion::Timestamp,
             _ => return None,
         })
     }
@@ -112,6 +118,7 @@ pub(crate) enum Accepts {
     Int,
     TextOrAddress,
     Network,
+    Timestamp,
 }
 
 /// What the compiler makes of a call.
@@ -121,6 +128,8 @@ pub(crate) enum Meaning {
     Function(Function, &'static [Accepts], Type),
     /// A pattern, which has to be written out.
     Pattern(crate::pattern::Syntax, bool),
+    /// `age(t)`, a difference once compiled.
+    Age,
     /// `mode("0644")`, a number once compiled.
     Mode,
     /// `has(x)`, which the parser knows.
@@ -480,6 +489,30 @@ const FUNCTIONS: &[FunctionDoc] = &[
         doc: "Whether the string is a unicast IP address that IANA's special-purpose address registries leave globally reachable.",
         example: "process.args.exists(a, isPublic(a))",
         meaning: Meaning::Function(Function::IsPublic, &[Accepts::TextOrAddress], Type::BOOL),
+    },
+    FunctionDoc {
+        name: "duration",
+        form: Form::Global,
+        signature: "(string) -> duration",
+        doc: "The length of time that the string is, in hours, minutes, seconds and parts of one: h, m, s, ms, us, ns; absent when it is none. Durations add up, and the difference of two timestamps is one.",
+        example: "duration(resource.streamingConnectionIdleTimeout) > duration(\"1h30m\")",
+        meaning: Meaning::Function(Function::ToDuration, TEXT, Type::DURATION),
+    },
+    FunctionDoc {
+        name: "timestamp",
+        form: Form::Global,
+        signature: "(string) -> timestamp",
+        doc: "The point in time that the string is in the form of RFC 3339; absent when it is none. A duration can be added to one and taken from it.",
+        example: "timestamp(resource.notAfter) - timestamp(resource.notBefore) > duration(\"8760h\")",
+        meaning: Meaning::Function(Function::ToTimestamp, TEXT, Type::TIMESTAMP),
+    },
+    FunctionDoc {
+        name: "age",
+        form: Form::Global,
+        signature: "(timestamp) -> duration",
+        doc: "How long before the event the point in time was; negative when it came after. Only of events.",
+        example: "age(process.start) < duration(\"30s\")",
+        meaning: Meaning::Age,
     },
     FunctionDoc {
         name: "bits.and",

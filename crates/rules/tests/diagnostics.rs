@@ -311,13 +311,23 @@ fn checks_have_parameters_and_their_own_parts() {
         ]
     );
     assert!(compiled.check.is_none());
+
+    let old = CheckSource::new(
+        "c",
+        "k8s.pod",
+        "age(timestamp(resource.since)) < duration(\"1h\")",
+    );
+    let found = compile_check(&old, &BTreeMap::new(), &Lists::default()).diagnostics;
+    assert_eq!(
+        shown(&old.pass, &found),
+        ["Y0022 `age` `age` is of events; there is none here | compare two timestamps"]
+    );
 }
 
 #[test]
 fn what_this_version_lacks_says_so() {
     for text in [
         "entropy(process.name) > 3",
-        "duration(\"5m\") == process.pid",
         "bits.xor(process.pid, 1) == 1",
         "process.marks[\"n\"]",
     ] {

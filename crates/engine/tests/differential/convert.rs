@@ -69,3 +69,123 @@ fn written(bits: &str) -> String {
         _ => Ipv6Addr::from(number).to_string(),
     }
 }
+
+/// Nanoseconds of a duration, from its pieces of number and unit as decimal fractions.
+pub(crate) fn duration(text: &[u8]) -> Option<i128> {
+    let text = String::from_utf8(text.to_vec()).ok()?;
+    let (sign, body) = match text.strip_prefix('-') {
+        Some(body) => (-1, body),
+        None => (1, text.strip_prefix('+').unwrap_or(&text)),
+    };
+    if body == "0" {
+        return Some(0);
+    }
+    let mut rest = body.to_owned();
+    let mut sum = 0;
+    while !rest.is_empty() || body.is_empty() {
+        let number: String = rest
+            .chars()
+            .take_while(|letter| letter.is_ascii_digit() || *letter == '.')
+            .collect();
+        let after = rest.split_off(number.len());
+        let unit: String = after
+            .chars()
+            .take_while(|letter| letter.is_alphabetic())
+            .collect();
+        let zeros = match unit.as_str() {
+            "ns" => 0,
+            "us" => 3,
+            "ms" => 6,
+            "s" | "m" | "h" => 9,
+            _ => return None,
+        };
+        let (whole, fraction) = number.split_once('.').unwrap_or((&number, ""));
+        if whole.len() + fraction.len() == 0 || fraction.contains('.') {
+            return None;
+        }
+        // Sixty seconds and sixty minutes are multiplied after the shift: digits enough are kept.
+        let digits = format!("{whole}{fraction:0<20}");
+        let factor = match unit.as_str() {
+            "m" => 60,
+            "h" => 3_600,
+            _ => 1,
+        };
+        let scaled = digits.parse::<i128>().ok()? * factor;
+        sum += scaled / 10i128.pow(20 - zeros);
+        after[unit.len()..].clone_into(&mut rest);
+    }
+    i64::try_from(sign * sum).ok().map(i128::from)
+}
+
+/// Nanoseconds from the epoch to a point in time, day by day.
+pub(crate) fn timestamp(text: &[u8]) -> Option<i128> {
+    let text = String::from_utf8(text.to_vec()).ok()?;
+    let (date, time) = text.split_once('T')?;
+    let (time, zone) = if let Some(time) = time.strip_suffix('Z') {
+        (time, 0)
+    } else {
+        let (time, zone) = time.split_at_checked(time.len().checked_sub(6)?)?;
+        let (hours, minutes) = zone[1..].split_once(':')?;
+        let minutes = hours.parse::<i128>().ok()? * 60 + minutes.parse::<i128>().ok()?;
+        (time, if zone.starts_with('-') { -minutes } else { minutes })
+    };
+    let (time, fraction) = time.split_once('.').unwrap_or((time, "0"));
+    let numbers = |text: &str, sign: char| -> Option<Vec<i128>> {
+        text.split(sign).map(|number| number.parse().ok()).collect()
+    };
+    let (date, time) = (numbers(date, '-')?, numbers(time, ':')?);
+    let (&[year, month, day], &[hour, minute, second]) = (date.as_slice(), time.as_slice()) else {
+        return None;
+    };
+    if !(1970..2262).contains(&year) || !(1..=12).contains(&month) || hour > 23 || minute > 59 || second > 59
+    {
+        return None;
+    }
+    let leap = |year: i128| (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+    let february = if leap(year) { 29 } else { 28 };
+    let months = [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+    let place = usize::try_from(month).ok()? - 1;
+    if day < 1 || day > months[place] {
+        return None;
+    }
+    let years: i128 = (1970..year).map(|year| if leap(year) { 366 } else { 365 }).sum();
+    let days = years + months[..place].iter().sum::<i128>() + day - 1;
+    let seconds = days * 86_400 + hour * 3_600 + minute * 60 + second - zone * 60;
+    let fraction = format!("{fraction:0<9}")[..9].parse::<i128>().ok()?;
+    Some(seconds * 1_000_000_000 + fraction)
+}
+
+/// The bits of all letters in a row, eight of which make a byte.
+pub(crate) fn base64(text: &[u8]) -> Option<Vec<u8>> {
+    const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let text = String::from_utf8(text.to_vec())
+        .ok()?
+        .replace('-', "+")
+        .replace('_', "/");
+    let letters = text.trim_end_matches('=');
+    let padding = text.len() - letters.len();
+    if padding > 2 || (padding > 0 && text.len() % 4 != 0) || letters.len() % 4 == 1 {
+        return None;
+    }
+    let mut bits = Vec::new();
+    for letter in letters.bytes() {
+        let at = LETTERS.iter().position(|known| *known == letter)?;
+        bits.extend((0..6).rev().map(|bit| at >> bit & 1 == 1));
+    }
+    let byte = |bits: &[bool]| bits.iter().fold(0, |sum, bit| sum * 2 + u8::from(*bit));
+    Some(bits.chunks_exact(8).map(byte).collect())
+}
+
+/// By what the standard library calls the networks that the random texts come from.
+pub(crate) fn is_public(text: &[u8]) -> bool {
+    match String::from_utf8_lossy(text).parse::<IpAddr>() {
+        Ok(IpAddr::V4(address)) => {
+            !(address.is_private() || address.is_loopback() || address.is_unspecified())
+        }
+        Ok(IpAddr::V6(address)) => match address.to_ipv4_mapped() {
+            Some(address) => is_public(address.to_string().as_bytes()),
+            None => !(address.is_loopback() || address.is_unique_local() || address.is_unspecified()),
+        },
+        Err(_) => false,
+    }
+}

@@ -118,7 +118,8 @@ fn event() -> impl Strategy<Value = Event> {
                     ("process.ancestors_complete", complete.into()),
                 ];
                 let tree = Tree::map(fields.map(|(name, value)| (Text::from(name), value)));
-                let mut event = build_event(&tree, Timestamp(0)).unwrap();
+                let mut event = build_event(&tree, Timestamp(2_000_000_000)).unwrap();
+                Arc::make_mut(&mut event.process).start = Timestamp(pid * 1_000_000_000);
                 if let Some(exit) = &mut event.exit {
                     exit.code = u8::try_from(pid).map_or(Known::Unknown, Known::Present);
                 }

@@ -535,13 +535,21 @@ impl<'a, F: Fn(FieldId) -> ValueRef<'a>> Oracle<'a, F> {
                     }
                 }
             }
-            (Function::DecodeBase64, [Value::Text(text)]) => base64(text).map_or(Value::Absent, Value::Text),
+            (Function::DecodeBase64, [Value::Text(text)]) => {
+                convert::base64(text).map_or(Value::Absent, Value::Text)
+            }
             (Function::ToAddress, [Value::Text(text)]) => convert::address(text),
             (Function::ToNetwork, [Value::Text(text)]) => convert::network(text),
+            (Function::ToDuration, [Value::Text(text)]) => {
+                convert::duration(text).map_or(Value::Absent, Value::Whole)
+            }
+            (Function::ToTimestamp, [Value::Text(text)]) => {
+                convert::timestamp(text).map_or(Value::Absent, Value::Whole)
+            }
             (Function::ContainsAddress, [Value::Text(network), Value::Text(address)]) => {
                 Value::Bool(convert::holds(network, address))
             }
-            (Function::IsPublic, [Value::Text(text)]) => Value::Bool(is_public(text)),
+            (Function::IsPublic, [Value::Text(text)]) => Value::Bool(convert::is_public(text)),
             (
                 Function::BitsAnd | Function::BitsAnyOf | Function::BitsAllOf,
                 [Value::Whole(left), Value::Whole(right)],
@@ -660,39 +668,4 @@ fn split<'a>(text: &[u8], separator: &[u8]) -> Value<'a> {
         }
     }
     Value::List(pieces.into_iter().map(Value::Text).collect(), true)
-}
-
-/// The bits of all letters in a row, eight of which make a byte.
-fn base64(text: &[u8]) -> Option<Vec<u8>> {
-    const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let text = String::from_utf8(text.to_vec())
-        .ok()?
-        .replace('-', "+")
-        .replace('_', "/");
-    let letters = text.trim_end_matches('=');
-    let padding = text.len() - letters.len();
-    if padding > 2 || (padding > 0 && text.len() % 4 != 0) || letters.len() % 4 == 1 {
-        return None;
-    }
-    let mut bits = Vec::new();
-    for letter in letters.bytes() {
-        let at = LETTERS.iter().position(|known| *known == letter)?;
-        bits.extend((0..6).rev().map(|bit| at >> bit & 1 == 1));
-    }
-    let byte = |bits: &[bool]| bits.iter().fold(0, |sum, bit| sum * 2 + u8::from(*bit));
-    Some(bits.chunks_exact(8).map(byte).collect())
-}
-
-/// By what the standard library calls the networks that the random texts come from.
-fn is_public(text: &[u8]) -> bool {
-    match String::from_utf8_lossy(text).parse::<std::net::IpAddr>() {
-        Ok(std::net::IpAddr::V4(address)) => {
-            !(address.is_private() || address.is_loopback() || address.is_unspecified())
-        }
-        Ok(std::net::IpAddr::V6(address)) => match address.to_ipv4_mapped() {
-            Some(address) => is_public(address.to_string().as_bytes()),
-            None => !(address.is_loopback() || address.is_unique_local() || address.is_unspecified()),
-        },
-        Err(_) => false,
-    }
 }

@@ -17,6 +17,10 @@ pub(crate) const TEXTS: &[&str] = &[
     "8.8.8.8",
     "::ffff:10.0.0.1",
     "10.1.2.3/8",
+    "1h30m",
+    "-1.5s",
+    "2026-01-31T12:00:00.5+01:00",
+    "1970-01-01T00:00:01Z",
     "L2Jpbi9zaA==",
 ];
 
@@ -53,6 +57,7 @@ struct Leaves {
     list: BoxedStrategy<String>,
     truth: BoxedStrategy<String>,
     any: BoxedStrategy<String>,
+    time: BoxedStrategy<String>,
 }
 
 fn pick(choices: &'static [&'static str]) -> BoxedStrategy<String> {
@@ -91,6 +96,37 @@ fn numbers(leaves: &Leaves) -> BoxedStrategy<String> {
             1 => text.clone().prop_map(|text| format!("int({text})")),
         ]
     })
+    .boxed()
+}
+
+fn times(leaves: &Leaves) -> BoxedStrategy<String> {
+    let text = leaves.text.clone();
+    let base = prop_oneof![
+        2 => text.clone().prop_map(|text| format!("timestamp({text})")),
+        1 => leaves.time.clone(),
+        1 => pick(&["timestamp(\"2026-01-31T12:00:00Z\")", "timestamp(\"1970-01-01T00:00:00Z\")"]),
+    ]
+    .boxed();
+    prop_oneof![
+        2 => base.clone(),
+        1 => (base, prop::sample::select(vec!["+", "-"]), text)
+            .prop_map(|(time, operator, text)| format!("({time} {operator} duration({text}))")),
+    ]
+    .boxed()
+}
+
+fn durations(leaves: &Leaves) -> BoxedStrategy<String> {
+    let one = prop_oneof![
+        2 => leaves.text.clone().prop_map(|text| format!("duration({text})")),
+        1 => pick(&["duration(\"90m\")", "duration(\"-1500ms\")", "duration(\"0\")", "duration(\"2000000h\")"]),
+    ]
+    .boxed();
+    prop_oneof![
+        2 => one.clone(),
+        1 => (one.clone(), prop::sample::select(vec!["+", "-"]), one)
+            .prop_map(|(left, operator, right)| format!("({left} {operator} {right})")),
+        1 => (times(leaves), times(leaves)).prop_map(|(left, right)| format!("({left} - {right})")),
+    ]
     .boxed()
 }
 
@@ -134,6 +170,11 @@ fn conditions(leaves: &Leaves) -> BoxedStrategy<String> {
         2 => (number.clone(), prop::sample::select(vec!["anyOf", "allOf"]), number.clone())
             .prop_map(|(left, test, right)| format!("bits.{test}({left}, {right})")),
         2 => text.clone().prop_map(|text| format!("isPublic({text})")),
+        2 => (durations(leaves), order(), durations(leaves))
+            .prop_map(|(left, operator, right)| format!("{left} {operator} {right}")),
+        2 => (times(leaves), order(), times(leaves))
+            .prop_map(|(left, operator, right)| format!("{left} {operator} {right}")),
+        1 => leaves.text.clone().prop_map(|text| format!("has(timestamp({text}))")),
         2 => (text.clone(), prop::sample::select(vec!["10.0.0.0/8", "0.0.0.0/0", "::/0", "::ffff:8.8.8.0/120", "8.8.8.8"]))
             .prop_map(|(text, network)| format!("cidr({network:?}).containsIP({text})")),
         2 => (leaves.text.clone(), text.clone())
@@ -190,6 +231,7 @@ pub(crate) fn on_events() -> BoxedStrategy<String> {
         ]
         .boxed(),
         any: pick(&["process.tty", "process.executable", "process.parent", "process.ancestors", "process.exit_code"]),
+        time: pick(&["process.start", "event.time", "event.time - age(process.start)"]),
     })
 }
 
@@ -213,5 +255,8 @@ pub(crate) fn on_resources() -> BoxedStrategy<String> {
         list: prop_oneof![3 => pick(PATHS), 1 => pick(&["[\"sh\", resource.a, resource.b.a]"])].boxed(),
         truth: pick(PATHS),
         any: pick(PATHS),
+        time: prop::sample::select(PATHS)
+            .prop_map(|path| format!("timestamp({path})"))
+            .boxed(),
     })
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::convert::{Mismatch, flag, known, labels, text, whole};
+use super::convert::{Mismatch, flag, known, labels, text, time, whole};
 use super::{Field, Scalar, Type};
 use crate::value::MapRef;
 use crate::{Container, Event, EventKind, Exit, Known, Origin, Outcome, Pod, Text, ValueRef};
@@ -56,6 +56,14 @@ pub(super) const EVENT: &[Field] = &[
             event.outcome = outcome.ok_or(Mismatch("success, failure or unknown"))?;
             Ok(())
         },
+    ),
+    Field::new(
+        "event.time",
+        Type::TIMESTAMP,
+        "timestamp(\"2026-01-31T12:00:00Z\")",
+        "When it happened, by the node's clock; what age(…) counts from.",
+        |event| event.time.0.into(),
+        |event, tree| time(tree).map(|time| event.time = time),
     ),
 ];
 

@@ -1,6 +1,6 @@
 //! From the trees that tests give to the types of the domain.
 
-use crate::{Known, Text, Tree};
+use crate::{Known, Text, Timestamp, Tree};
 
 /// The value has another type than the field; says what the field takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +26,15 @@ pub(super) fn texts(tree: &Tree) -> Result<Vec<Text>, Mismatch> {
         Tree::Null => Ok(Vec::new()),
         _ => Err(Mismatch("a list of strings")),
     }
+}
+
+/// A point in time, as text.
+pub(super) fn time(tree: &Tree) -> Result<Timestamp, Mismatch> {
+    let read = match tree {
+        Tree::Text(text) => Timestamp::parse(text.as_bytes()),
+        _ => None,
+    };
+    read.ok_or(Mismatch("a point in time such as 2026-01-31T12:00:00Z"))
 }
 
 pub(super) fn flag(tree: &Tree) -> Result<bool, Mismatch> {

@@ -3,13 +3,13 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::convert::{Mismatch, flag, known, text, texts, whole};
+use super::convert::{Mismatch, flag, known, text, texts, time, whole};
 use super::object::{ancestors, parent, set_ancestors};
 use super::{Field, ObjectKind, Scalar, Type};
 use super::{arguments, capability};
 use crate::process::{DescriptorKind, Executable, Process, User};
 use crate::value::{Items, ListRef};
-use crate::{Event, Known, Tree, ValueRef};
+use crate::{Event, Known, Timestamp, Tree, ValueRef};
 
 pub(super) const FIELDS: &[Field] = &[
     Field::new(
@@ -311,6 +311,17 @@ pub(super) const FIELDS: &[Field] = &[
         |event, tree| known(tree, descriptor).map(|kind| process(event).stdio[2] = kind),
     )
     .unknowable(),
+    Field::new(
+        "process.start",
+        Type::TIMESTAMP,
+        "age(process.start) < duration(\"30s\")",
+        "When the process started, by the node's clock; running another program does not change it.",
+        |event| match event.process.start {
+            Timestamp(0) => ValueRef::Absent,
+            Timestamp(nanoseconds) => nanoseconds.into(),
+        },
+        |event, tree| time(tree).map(|start| process(event).start = start),
+    ),
     Field::new(
         "process.session_id",
         Type::INT,

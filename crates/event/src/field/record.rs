@@ -17,7 +17,7 @@ impl Registry {
             if !field.shown && !ids.contains(&id) {
                 continue;
             }
-            match self.read(id, event).to_tree() {
+            match self.shown(id, event) {
                 None | Some(Tree::Null) => {}
                 Some(value) => pairs.push((field.path, value)),
             }

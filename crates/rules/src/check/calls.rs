@@ -10,7 +10,7 @@ use super::{Checker, Sense, Walk};
 use crate::ast::NodeId;
 use crate::convert::Conversion;
 use crate::diagnostic::{Code, Span};
-use crate::expr::{Expr, ExprId};
+use crate::expr::{ArithmeticOp, Expr, ExprId};
 use crate::function::{Accepts, Form, Function, FunctionDoc, Meaning, find, functions};
 use crate::lists::{ListType, NamedList};
 use crate::pattern;
@@ -43,7 +43,7 @@ impl Checker<'_> {
         let wanted = match doc.meaning {
             Meaning::Function(_, accepts, _) => accepts.len(),
             Meaning::Pattern(..) | Meaning::Macro => 2,
-            Meaning::Mode | Meaning::Has => 1,
+            Meaning::Mode | Meaning::Has | Meaning::Age => 1,
         };
         if !written_well || wanted != usize::from(target.is_some()) + arguments.len() {
             let message = format!("`{function}` is called otherwise");
@@ -95,6 +95,7 @@ impl Checker<'_> {
                     span,
                 )
             }
+            Meaning::Age => self.age(walk, doc, values[0], (name, span)),
             Meaning::Mode => self.mode(walk, values[0], span),
             // The parser takes `has(x)` and `list.exists(x, …)`; what comes here is written otherwise, and refused.
             Meaning::Has | Meaning::Macro => Sense::Error,
@@ -119,7 +120,8 @@ impl Checker<'_> {
     fn wants(&mut self, walk: &Walk<'_>, doc: &FunctionDoc, value: ExprId, accepts: Accepts) -> bool {
         let ty = self.type_of(value);
         let (fits, wanted) = match (accepts, ty) {
-            (Accepts::Network, Type::One(Scalar::Dynamic)) => (false, "a cidr"),
+            (Accepts::Network, Type::DYNAMIC) => (false, "a cidr"),
+            (Accepts::Timestamp, ty) => (ty == Type::TIMESTAMP, "a timestamp"),
             (_, Type::One(Scalar::Dynamic)) => return true,
             (Accepts::Text, ty) => (ty == Type::STRING, "a string"),
             (Accepts::Int, ty) => (ty == Type::INT, "an int"),
@@ -153,11 +155,28 @@ impl Checker<'_> {
                 format!("ask for its elements: list.exists(x, x.{}(…))", doc.name)
             }
             (Accepts::Network, Type::STRING | Type::DYNAMIC) => format!("write cidr(…).{}(…)", doc.name),
+            (Accepts::Timestamp, Type::STRING | Type::DYNAMIC) => format!("write {}(timestamp(…))", doc.name),
             _ => format!("it is {}", doc.usage()),
         };
         let message = format!("`{}` wants {wanted}, this is {}", doc.name, article(ty));
         self.error(Code::WRONG_TYPE, walk.part, span, message, Some(help));
         false
+    }
+
+    /// The time from then to the event.
+    fn age(&mut self, walk: &Walk<'_>, doc: &FunctionDoc, time: ExprId, (name, span): (Span, Span)) -> Sense {
+        let Some(now) = self.registry.find("event.time") else {
+            let message = "`age` is of events; there is none here".to_owned();
+            let help = Some("compare two timestamps".to_owned());
+            self.error(Code::UNKNOWN_FUNCTION, walk.part, name, message, help);
+            return Sense::Error;
+        };
+        if !self.wants(walk, doc, time, Accepts::Timestamp) {
+            return Sense::Error;
+        }
+        let now = self.push(walk, Expr::Field(now), Type::TIMESTAMP, span);
+        let age = Expr::Arithmetic(ArithmeticOp::Subtract, now, time);
+        self.emit(walk, age, Type::DURATION, span)
     }
 
     /// Whether lists may have elements in common.

@@ -205,7 +205,15 @@ impl Checker<'_> {
         let ordered = |ty| {
             matches!(
                 ty,
-                Type::One(Scalar::Bool | Scalar::Int | Scalar::Double | Scalar::String | Scalar::Dynamic)
+                Type::One(
+                    Scalar::Bool
+                        | Scalar::Int
+                        | Scalar::Double
+                        | Scalar::String
+                        | Scalar::Duration
+                        | Scalar::Timestamp
+                        | Scalar::Dynamic
+                )
             )
         };
         if !ordered(left_type) || !ordered(right_type) || !comparable(left_type, right_type) {
@@ -252,6 +260,10 @@ impl Checker<'_> {
         let (left_type, right_type) = (self.type_of(left), self.type_of(right));
         let ty = match (operator, left_type, right_type) {
             (_, Type::One(Scalar::Int), Type::One(Scalar::Int)) => Type::INT,
+            (ArithmeticOp::Subtract, Type::TIMESTAMP, Type::TIMESTAMP)
+            | (ArithmeticOp::Add | ArithmeticOp::Subtract, Type::DURATION, Type::DURATION) => Type::DURATION,
+            (ArithmeticOp::Add | ArithmeticOp::Subtract, Type::TIMESTAMP, Type::DURATION)
+            | (ArithmeticOp::Add, Type::DURATION, Type::TIMESTAMP) => Type::TIMESTAMP,
             (ArithmeticOp::Remainder, ..) if !is_int(left_type) || !is_int(right_type) => {
                 return self.no_arithmetic(walk, left_type, right_type, "`%` wants ints", span);
             }

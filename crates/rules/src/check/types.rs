@@ -66,17 +66,22 @@ pub(super) fn are_apart(left: Type, right: Type) -> bool {
 
 /// What to write where one type stands apart and the other could be read as it.
 pub(super) fn as_the_other(left: Type, right: Type) -> Option<String> {
-    let name = |ty| match ty {
-        Type::One(scalar) | Type::List(scalar) if scalar.stands_apart() => Some(scalar),
-        _ => None,
+    let scalar = |ty| match ty {
+        Type::One(scalar) | Type::List(scalar) => scalar,
     };
-    match (name(left), name(right)) {
-        (Some(Scalar::Network), _) | (_, Some(Scalar::Network)) => {
-            Some("ask for addresses in it: cidr(…).containsIP(…)".to_owned())
+    let (apart, other) = match (scalar(left), scalar(right)) {
+        (left, right) if left.stands_apart() && right.stands_apart() && left != Scalar::Network => {
+            return None;
         }
-        (Some(scalar), None) | (None, Some(scalar)) => Some(format!("write {scalar}(…) around the other")),
-        _ => None,
-    }
+        (left, right) if left.stands_apart() => (left, right),
+        (left, right) if right.stands_apart() => (right, left),
+        _ => return None,
+    };
+    Some(match (apart, other) {
+        (Scalar::Network, _) => "ask for addresses in it: cidr(…).containsIP(…)".to_owned(),
+        (apart, Scalar::String | Scalar::Dynamic) => format!("write {apart}(…) around the other"),
+        (apart, _) => format!("write the other as {apart}(\"…\")"),
+    })
 }
 
 /// Whether values of these types can be equal.
