@@ -1,12 +1,14 @@
 //! From custom resources to what the compiler takes, and from the domain to what signals show.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement, Time};
+use yagura_event::lifetime::Lifetime;
 use yagura_event::{Timestamp, Tree};
 use yagura_rules::source::{
     CheckSource, CheckTest, DetectSource, ExceptionSource, Expected, LetSource, Requirement, RuleSource,
     RuleTest, Selector, SelectorOp, SignalSource, Target, ThresholdSource, WhereSource, WindowSource,
 };
 
+use crate::detection_rule::SignalTemplate;
 use crate::posture_check::{CheckResult, Mode};
 use crate::{DetectionRule, Duration, PostureCheck, detection_rule};
 
@@ -97,6 +99,23 @@ pub fn rule_without_overrides(rule: &DetectionRule) -> Result<Option<RuleSource>
     let mut written = rule.clone();
     written.spec.overrides = None;
     rule_source(&written).map(Some)
+}
+
+/// How long the rule's signals take matches. The API server refused what is no length of time.
+pub fn lifetime(signal: &SignalTemplate) -> Lifetime {
+    let nanoseconds = |text: &Option<Duration>| {
+        let seconds = i64::try_from(text.as_ref()?.seconds()?).ok()?;
+        seconds.checked_mul(1_000_000_000)
+    };
+    let usual = Lifetime::default();
+    let max_duration = nanoseconds(&signal.max_duration).unwrap_or(usual.max_duration);
+    Lifetime {
+        cooldown: nanoseconds(&signal.cooldown).unwrap_or(usual.cooldown),
+        keep_open: nanoseconds(&signal.keep_open)
+            .unwrap_or(max_duration)
+            .min(max_duration),
+        max_duration,
+    }
 }
 
 fn detect_source(detect: &detection_rule::Detect) -> Result<DetectSource, ConvertError> {
@@ -356,5 +375,28 @@ mod tests {
         );
         assert_eq!(text(&Tree::Bool(true)), "true");
         assert_eq!(time(Timestamp(1_500_000_000)).0.as_second(), 1);
+    }
+
+    const MINUTE: i64 = 60_000_000_000;
+
+    #[test]
+    fn what_is_left_out_has_the_documented_length() {
+        let of = |cooldown: Option<&str>, keep_open: Option<&str>, max_duration: Option<&str>| {
+            let length = |text: Option<&str>| text.map(|text| Duration(text.to_owned()));
+            lifetime(&SignalTemplate {
+                cooldown: length(cooldown),
+                keep_open: length(keep_open),
+                max_duration: length(max_duration),
+                ..SignalTemplate::default()
+            })
+        };
+        assert_eq!(of(None, None, None), Lifetime::default());
+        let shorter = of(Some("10m"), None, Some("1h"));
+        assert_eq!(
+            (shorter.cooldown, shorter.keep_open, shorter.max_duration),
+            (10 * MINUTE, 60 * MINUTE, 60 * MINUTE)
+        );
+        assert_eq!(of(None, Some("5m"), None).keep_open, 5 * MINUTE);
+        assert_eq!(of(None, Some("5m"), None).max_duration, 24 * 60 * MINUTE);
     }
 }

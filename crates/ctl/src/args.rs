@@ -24,6 +24,8 @@ pub use signals::{
 Examples:
   yagura lint rules/                  find every mistake in a folder of rules
   yagura test rules/shell.yaml        run the tests that a rule brings along
+  yagura replay -r rule.yaml -- day.ndjson.gz
+                                      what a rule would have found
   yagura fields                       list what conditions can ask about
   yagura signals list -A              what somebody has to look at
   source <(yagura completion bash)    complete commands in this shell
@@ -54,6 +56,17 @@ Examples:
   yagura test --verbose rules/shell.yaml
   yagura test --output junit rules/ > junit.xml")]
     Test(Test),
+    /// Run recorded events through rules, as an agent would have.
+    #[command(after_help = "\
+Events are JSON objects, one a line: fields as in a rule's tests, and a time
+(RFC 3339, or nanoseconds since 1970). Without one, an event is a second after
+the one before. What `yagura-agent run --output json` prints can be replayed.
+
+Examples:
+  yagura replay --rules content/detections -- events.ndjson
+  yagura replay --rules rule.yaml -- monday.ndjson.gz tuesday.ndjson.gz
+  yagura-agent run --output json --for 1m | yagura replay --rules rule.yaml -- -")]
+    Replay(Replay),
     /// List the fields that conditions can ask about.
     #[command(after_help = "\
 Examples:
@@ -146,6 +159,23 @@ pub enum TestOutput {
     Json,
     /// `JUnit` XML, for build servers.
     Junit,
+}
+
+/// Arguments of `replay`.
+#[derive(Debug, Args)]
+pub struct Replay {
+    /// Files and folders with rules and the lists that they name.
+    #[arg(long, short, required = true, num_args = 1.., value_name = "PATH")]
+    pub rules: Vec<PathBuf>,
+    /// What the events come from.
+    #[arg(long, default_value = "workload")]
+    pub source: String,
+    /// Files with events, also compressed with gzip; `-` reads standard input.
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// End with status 2 when a line is no event, instead of passing it over.
+    #[arg(long)]
+    pub strict: bool,
 }
 
 /// Arguments of `fields`.

@@ -8,7 +8,7 @@ use yagura_crds::convert::{check_source, rule_source, rule_without_overrides};
 use yagura_crds::source::{Document, Object};
 use yagura_event::Registry;
 use yagura_rules::source::{CheckSource, RuleSource};
-use yagura_rules::{Check, Diagnostic, Lists, Origin, Part, Position, Rule, compile_check, render};
+use yagura_rules::{Check, Diagnostic, Lists, Origin, Part, Position, Rule, RuleTest, compile_check, render};
 
 use crate::files::Source;
 use crate::finding::Finding;
@@ -26,10 +26,21 @@ pub struct Compiled {
 /// Something that can be run.
 #[derive(Debug)]
 pub enum Program {
-    /// A rule, with its tests.
-    Rule(Arc<Rule>, Box<RuleSource>),
+    /// A rule.
+    Rule(Box<Runnable>),
     /// A check, with its tests.
     Check(Arc<Check>, Box<CheckSource>),
+}
+
+/// A rule that can be run.
+#[derive(Debug)]
+pub struct Runnable {
+    /// With the overrides that apply.
+    pub effective: Arc<Rule>,
+    /// As it was written, which is what its tests prove.
+    pub written: Arc<Rule>,
+    /// Its tests.
+    pub tests: Vec<RuleTest>,
 }
 
 /// Compiles an object. A framework and a manual check have nothing to compile, and an exception only with the rules that it
@@ -51,13 +62,18 @@ pub fn compile(source: &Source, document: &Document, lists: &Lists) -> Compiled 
             let compiled = run(&rule);
             let text = |part| rule.text_of(part);
             let findings = of_diagnostics(source, document, &compiled.diagnostics, text);
-            // Tests prove the rule as it was written.
-            let tested = match written {
-                Some(written) if compiled.rule.is_some() => run(&written).rule.map(|rule| (rule, written)),
-                Some(_) => None,
-                None => compiled.rule.map(|compiled| (compiled, rule)),
-            };
-            let program = tested.map(|(compiled, source)| Program::Rule(compiled, Box::new(source)));
+            let program = compiled.rule.and_then(|effective| {
+                let written = match written {
+                    Some(written) => run(&written).rule?,
+                    None => Arc::clone(&effective),
+                };
+                let tests = rule.tests;
+                Some(Program::Rule(Box::new(Runnable {
+                    effective,
+                    written,
+                    tests,
+                })))
+            });
             Compiled { findings, program }
         }
         Ok(Some(Either::Check(check))) => {

@@ -14,6 +14,7 @@ pub mod lint;
 pub mod notify;
 pub mod reference;
 pub mod registry;
+pub mod replay;
 pub mod signals;
 pub mod terminal;
 pub mod test;
@@ -41,6 +42,9 @@ pub enum Error {
     /// What was asked about signals cannot be done.
     #[error(transparent)]
     Signals(signals::SignalsError),
+    /// Recorded events cannot be replayed.
+    #[error(transparent)]
+    Replay(replay::ReplayError),
     /// A route cannot be tried.
     #[error(transparent)]
     Notify(notify::NotifyError),
@@ -54,6 +58,11 @@ pub fn run(cli: &Cli, terminal: Terminal, stdin: impl Read, out: &mut impl Write
     match carry_out(cli, terminal, stdin, out) {
         // Whoever reads has seen enough, as `head` does.
         Err(Error::Write(error) | Error::Signals(signals::SignalsError::Write(error)))
+            if error.kind() == io::ErrorKind::BrokenPipe =>
+        {
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(Error::Replay(replay::ReplayError::Write(error)))
             if error.kind() == io::ErrorKind::BrokenPipe =>
         {
             Ok(ExitCode::SUCCESS)
@@ -81,6 +90,9 @@ fn carry_out(
             let report = test::run(&sources);
             good = report.passed();
             test::write(&report, args.output, args.verbose, terminal, out).map_err(Error::Write)?;
+        }
+        Command::Replay(args) => {
+            good = replay::run(args, terminal, stdin, out).map_err(Error::Replay)?;
         }
         Command::Fields(args) => {
             let registries = registry::select(args.source.as_deref()).map_err(Error::Source)?;

@@ -82,7 +82,7 @@ pub fn run(sources: &[Source]) -> Report {
                 .findings
                 .extend(compiled.findings.into_iter().filter(Finding::is_error));
             let outcomes = match &compiled.program {
-                Some(Program::Rule(rule, from)) => run_rule_tests(rule, &from.tests),
+                Some(Program::Rule(rule)) => run_rule_tests(&rule.written, &rule.tests),
                 Some(Program::Check(check, from)) => run_check_tests(check, &from.tests),
                 None => continue,
             };

@@ -22,7 +22,7 @@ mod object;
 mod process;
 mod record;
 
-pub use build::{BuildEventError, build_event};
+pub use build::{BuildEventError, build_event, build_recorded_event};
 pub use object::{Member, MemberId, ObjectKind, ObjectRef};
 
 use convert::Mismatch;

@@ -11,6 +11,7 @@ pub mod event;
 pub mod facts;
 pub mod field;
 pub mod known;
+pub mod lifetime;
 pub mod process;
 pub mod report;
 pub mod severity;
@@ -21,7 +22,9 @@ pub mod value;
 
 pub use container::{Container, Pod};
 pub use event::{Event, EventKind, Exit, Host, Origin, Outcome};
-pub use field::{BuildEventError, Field, FieldId, KindSet, Registry, Type, build_event};
+pub use field::{
+    BuildEventError, Field, FieldId, KindSet, Registry, Type, build_event, build_recorded_event,
+};
 pub use known::Known;
 pub use process::{Ancestor, Process, ProcessId};
 pub use report::{Excepted, Fold, GroupKey, Loss, Record};

@@ -2,15 +2,14 @@
 
 use std::sync::Arc;
 
-use yagura_crds::detection_rule::SignalTemplate;
-use yagura_crds::{DetectionRule, Duration};
+use yagura_crds::DetectionRule;
+use yagura_crds::convert::lifetime;
 use yagura_proto::{content, v1};
 use yagura_rules::LANGUAGE_VERSION;
 use yagura_rules::source::{
     DetectSource, ExceptionSource, JoinedSource, LetSource, Requirement, Selector, SignalSource,
     ThresholdSource, WhereSource, WindowSource,
 };
-use yagura_store::signals::Lifetime;
 
 use super::validate::Valid;
 use crate::index::policy::{RuleMeta, ServedRule};
@@ -53,23 +52,6 @@ fn meta(rule: &DetectionRule, valid: &Valid) -> RuleMeta {
             .collect(),
         lifetime: lifetime(&spec.signal),
         windows: valid.windows.clone(),
-    }
-}
-
-/// How long the rule's signals take matches. The API server refused what is no length of time.
-fn lifetime(signal: &SignalTemplate) -> Lifetime {
-    let nanoseconds = |text: &Option<Duration>| {
-        let seconds = i64::try_from(text.as_ref()?.seconds()?).ok()?;
-        seconds.checked_mul(1_000_000_000)
-    };
-    let usual = Lifetime::default();
-    let max_duration = nanoseconds(&signal.max_duration).unwrap_or(usual.max_duration);
-    Lifetime {
-        cooldown: nanoseconds(&signal.cooldown).unwrap_or(usual.cooldown),
-        keep_open: nanoseconds(&signal.keep_open)
-            .unwrap_or(max_duration)
-            .min(max_duration),
-        max_duration,
     }
 }
 
@@ -191,37 +173,5 @@ fn selector(selector: &Selector) -> v1::Selector {
                 },
             )
             .collect(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use yagura_crds::Duration;
-    use yagura_crds::detection_rule::SignalTemplate;
-    use yagura_store::signals::Lifetime;
-
-    use super::lifetime;
-
-    const MINUTE: i64 = 60_000_000_000;
-
-    #[test]
-    fn what_is_left_out_has_the_documented_length() {
-        let of = |cooldown: Option<&str>, keep_open: Option<&str>, max_duration: Option<&str>| {
-            let length = |text: Option<&str>| text.map(|text| Duration(text.to_owned()));
-            lifetime(&SignalTemplate {
-                cooldown: length(cooldown),
-                keep_open: length(keep_open),
-                max_duration: length(max_duration),
-                ..SignalTemplate::default()
-            })
-        };
-        assert_eq!(of(None, None, None), Lifetime::default());
-        let shorter = of(Some("10m"), None, Some("1h"));
-        assert_eq!(
-            (shorter.cooldown, shorter.keep_open, shorter.max_duration),
-            (10 * MINUTE, 60 * MINUTE, 60 * MINUTE)
-        );
-        assert_eq!(of(None, Some("5m"), None).keep_open, 5 * MINUTE);
-        assert_eq!(of(None, Some("5m"), None).max_duration, 24 * 60 * MINUTE);
     }
 }

@@ -57,6 +57,23 @@ impl std::error::Error for BuildEventError {}
 /// Lineage counts as complete unless the tree says otherwise, the outcome as success, and everything else that
 /// it does not name as absent.
 pub fn build_event(tree: &Tree, time: Timestamp) -> Result<Event, BuildEventError> {
+    build(tree, time, Derived::Refused)
+}
+
+/// The same for an event that was recorded with every field it had: those that are derived from others are passed over,
+/// since they follow from them again.
+pub fn build_recorded_event(tree: &Tree, time: Timestamp) -> Result<Event, BuildEventError> {
+    build(tree, time, Derived::PassedOver)
+}
+
+/// What becomes of fields that are derived from others.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Derived {
+    Refused,
+    PassedOver,
+}
+
+fn build(tree: &Tree, time: Timestamp, derived: Derived) -> Result<Event, BuildEventError> {
     let Tree::Map(members) = tree else {
         return Err(BuildEventError::NotAMap);
     };
@@ -87,18 +104,18 @@ pub fn build_event(tree: &Tree, time: Timestamp) -> Result<Event, BuildEventErro
     };
     for (name, value) in members {
         if name.as_bytes() != b"kind" {
-            set(&mut event, &name.to_string(), value)?;
+            set(&mut event, &name.to_string(), value, derived)?;
         }
     }
     Ok(event)
 }
 
 /// Sets the field at `path`, or those below it. Trees nest at most as deep as names have segments.
-fn set(event: &mut Event, path: &str, value: &Tree) -> Result<(), BuildEventError> {
+fn set(event: &mut Event, path: &str, value: &Tree, derived: Derived) -> Result<(), BuildEventError> {
     let registry = Registry::workload();
     if let (Tree::Map(members), true) = (value, registry.is_prefix(path)) {
         for (name, value) in members {
-            set(event, &format!("{path}.{name}"), value)?;
+            set(event, &format!("{path}.{name}"), value, derived)?;
         }
         return Ok(());
     }
@@ -115,6 +132,7 @@ fn set(event: &mut Event, path: &str, value: &Tree) -> Result<(), BuildEventErro
     let result = match field.access {
         Access::Event(_, Some(set)) => set(event, value),
         Access::Parent(member) => set_parent_member(event, member, value),
+        Access::Event(_, None) if derived == Derived::PassedOver => return Ok(()),
         Access::Event(_, None) | Access::Resource => return Err(BuildEventError::Derived(field.path)),
     };
     result.map_err(|mismatch| BuildEventError::Mismatch {

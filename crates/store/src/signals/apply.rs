@@ -2,10 +2,10 @@
 
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use yagura_event::Timestamp;
+use yagura_event::lifetime::Lifetime;
 
 use super::changes::{ChangeKind, note};
 use super::count::{Origin, count, enqueue, open_signal};
-use super::lifetime::Lifetime;
 use super::schema::{RESOLVED, signed, unsigned};
 use super::windows::{self, Counted, Window};
 use super::{Excepted, Limits, SignalStore, StoreError, excepted};

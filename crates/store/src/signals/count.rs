@@ -3,10 +3,10 @@
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 use sha2::{Digest, Sha256};
 use yagura_event::Timestamp;
+use yagura_event::lifetime::{Goes, LastSignal, Lifetime};
 
 use super::apply::Match;
 use super::changes::{ChangeKind, note};
-use super::lifetime::{Goes, Latest, Lifetime};
 use super::schema::{LAPSED, OPEN, signed};
 use super::{Limits, StoreError, due};
 
@@ -23,6 +23,13 @@ pub(super) struct Origin<'a> {
     pub(super) node: &'a str,
     pub(super) spool: &'a str,
     pub(super) sequence: i64,
+}
+
+/// A group's last signal.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Latest {
+    pub(super) id: i64,
+    signal: LastSignal,
 }
 
 /// The group's signal that takes matches.
@@ -63,9 +70,11 @@ fn last_signal(
 fn latest(row: &Row<'_>) -> rusqlite::Result<Latest> {
     Ok(Latest {
         id: row.get(0)?,
-        open: row.get::<_, i64>(1)? == OPEN,
-        opened: Timestamp(row.get(2)?),
-        last: Timestamp(row.get(3)?),
+        signal: LastSignal {
+            open: row.get::<_, i64>(1)? == OPEN,
+            opened: Timestamp(row.get(2)?),
+            last: Timestamp(row.get(3)?),
+        },
     })
 }
 
@@ -80,7 +89,7 @@ pub(super) fn count(
 ) -> Result<bool, StoreError> {
     let last = last_signal(transaction, &found.rule, &found.key, false)?;
     if let Some(last) = last
-        && found.lifetime.next(&last, found.first) == Goes::On
+        && found.lifetime.next(&last.signal, found.first) == Goes::On
     {
         count_on(transaction, limits, last.id, found, &found.detail, now)?;
         return Ok(false);
@@ -88,11 +97,11 @@ pub(super) fn count(
     let overflow = is_full(transaction, limits, found, origin.node)?;
     match last {
         // Where nothing may be opened, an open signal is worth more than its age.
-        Some(last) if last.open && overflow => {
+        Some(last) if last.signal.open && overflow => {
             count_on(transaction, limits, last.id, found, &found.detail, now)?;
             return Ok(false);
         }
-        Some(last) if last.open => {
+        Some(last) if last.signal.open => {
             transaction
                 .prepare_cached("UPDATE signal SET state = ? WHERE id = ?")?
                 .execute([LAPSED, last.id])?;
@@ -105,7 +114,7 @@ pub(super) fn count(
             cooldown: found.lifetime.cooldown,
             ..Lifetime::UNLIMITED
         };
-        if lifetime.next(&last, found.first) == Goes::On {
+        if lifetime.next(&last.signal, found.first) == Goes::On {
             count_on(transaction, limits, last.id, found, &found.overflow_detail, now)?;
             return Ok(false);
         }

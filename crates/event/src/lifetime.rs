@@ -1,6 +1,6 @@
 //! How long a signal takes matches of its group, and how soon another one may follow it. Pure.
 
-use yagura_event::Timestamp;
+use crate::Timestamp;
 
 const HOUR: i64 = 3_600_000_000_000;
 
@@ -37,22 +37,20 @@ impl Default for Lifetime {
     }
 }
 
-/// The group's last signal, as far as it matters here.
+/// A group's last signal, as far as it matters here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Latest {
-    /// The store's id.
-    pub(super) id: i64,
+pub struct LastSignal {
     /// Whether it takes matches as far as people are concerned.
-    pub(super) open: bool,
+    pub open: bool,
     /// When the match that opened it happened.
-    pub(super) opened: Timestamp,
+    pub opened: Timestamp,
     /// Time of its last match.
-    pub(super) last: Timestamp,
+    pub last: Timestamp,
 }
 
 /// Where a match goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Goes {
+pub enum Goes {
     /// Into the group's last signal.
     On,
     /// Into a new signal.
@@ -62,7 +60,7 @@ pub(super) enum Goes {
 impl Lifetime {
     /// Where matches go whose first happened at `first`. One older than the signal's last is late,
     /// not the first after a silence.
-    pub(super) fn next(&self, latest: &Latest, first: Timestamp) -> Goes {
+    pub fn next(&self, latest: &LastSignal, first: Timestamp) -> Goes {
         let age = first.0.saturating_sub(latest.opened.0);
         let silence = first.0.saturating_sub(latest.last.0);
         let in_time = latest.open && silence <= self.keep_open && age < self.max_duration;
@@ -85,8 +83,7 @@ mod tests {
     };
 
     fn next(open: bool, opened: i64, last: i64, first: i64) -> Goes {
-        let latest = Latest {
-            id: 1,
+        let latest = LastSignal {
             open,
             opened: Timestamp(opened),
             last: Timestamp(last),
@@ -118,8 +115,7 @@ mod tests {
 
     #[test]
     fn without_limits_only_people_close() {
-        let latest = |open| Latest {
-            id: 1,
+        let latest = |open| LastSignal {
             open,
             opened: Timestamp(0),
             last: Timestamp(0),
