@@ -64,7 +64,11 @@ fn known() -> Known {
         ],
         lists: Lists::builtin().with("tools", tools),
         uses: Arc::new(Uses {
-            rules: [("anybody".to_owned(), ["tools".to_owned()].into())].into(),
+            rules: [(
+                "anybody".to_owned(),
+                ["tools".to_owned(), "shells".to_owned()].into(),
+            )]
+            .into(),
             checks: ["a", "b"]
                 .map(|name| (name.to_owned(), ["tools".to_owned()].into()))
                 .into(),
@@ -193,6 +197,10 @@ fn a_list_is_refused_for_its_values_and_its_deletion_names_who_uses_it() {
         ])
     );
     assert_eq!(delete("others"), Value::Null);
+    assert_eq!(
+        delete("shells"),
+        json!(["what uses it goes on with the list of the language that has its name"])
+    );
 }
 
 #[test]

@@ -6,15 +6,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt as _;
+use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Api;
 use kube::core::DeserializeGuard;
+use kube::runtime::events::{Event, Recorder, Reporter};
 use tokio::time::{MissedTickBehavior, interval};
 use yagura_crds::{ValueList, ValueListStatus};
 use yagura_event::Timestamp;
 use yagura_telemetry::chain;
 
+use super::events::stopped;
 use super::shelf::{Judged, Object, Shelf};
 use super::status::{compute, decides_otherwise};
+use crate::FIELD_MANAGER;
 use crate::context::Context;
 use crate::signals::now;
 use crate::status::{StatusError, write};
@@ -32,6 +36,13 @@ pub async fn run(context: Context) {
     let api = Api::<DeserializeGuard<ValueList>>::all(context.client.clone());
     let mut told = pin!(changes(api).ready_chunks(BATCH));
     let mut objects = Objects::default();
+    let recorder = Recorder::new(
+        context.client.clone(),
+        Reporter {
+            controller: FIELD_MANAGER.to_owned(),
+            instance: Some(context.args.pod_name.clone()),
+        },
+    );
     let mut statuses: BTreeMap<String, Told> = BTreeMap::new();
     let mut tick = interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -43,11 +54,33 @@ pub async fn run(context: Context) {
                     objects.take(change);
                 }
                 if let Some(shelf) = objects.shelf() {
-                    context.index.read().lists.send_replace(Arc::new(shelf));
+                    let shelf = Arc::new(shelf);
+                    let (before, uses) = {
+                        let index = context.index.read();
+                        (index.lists.send_replace(Arc::clone(&shelf)), Arc::clone(&index.list_uses))
+                    };
+                    for (object, event) in stopped(&before, &shelf, &uses) {
+                        context.writes.take().await;
+                        publish(&recorder, &object, &event).await;
+                    }
                 }
             }
             _ = tick.tick() => tell(&context, &mut statuses).await,
         }
+    }
+}
+
+/// Events are for people who look: what is lost with one stands in the statuses, too.
+async fn publish(recorder: &Recorder, object: &Object, event: &Event) {
+    let about = ObjectReference {
+        api_version: Some(yagura_crds::API_VERSION.to_owned()),
+        kind: Some("ValueList".to_owned()),
+        name: Some(object.name.clone()),
+        uid: Some(object.uid.clone()),
+        ..ObjectReference::default()
+    };
+    if let Err(error) = recorder.publish(event, &about).await {
+        tracing::warn!(list = object.name, error = %chain(&error), "event of a list not written");
     }
 }
 

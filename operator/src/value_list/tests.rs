@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use yagura_crds::{ValueList, ValueListStatus};
 use yagura_event::Timestamp;
 
+use super::events::stopped;
 use super::run::Objects;
 use super::shelf::Shelf;
 use super::status::{compute, decides_otherwise};
@@ -153,4 +154,37 @@ fn who_uses_a_list_is_counted_and_can_wait() {
     assert!(!decides_otherwise(&before, &after));
     assert!(decides_otherwise(&ValueListStatus::default(), &before));
     assert!(Arc::ptr_eq(&judged.object, &shelf.judged[0].object));
+}
+
+#[test]
+fn a_list_that_takes_what_uses_it_along_is_told_once() {
+    let uses = Uses {
+        rules: [("a".to_owned(), ["used".to_owned(), "kept".to_owned()].into())].into(),
+        ..Uses::default()
+    };
+    let good = json!({"values": ["x"]});
+    let all = ["used", "kept", "idle"].map(|name| (name, good.clone()));
+    let (before, kept) = (shelf(&all), shelf(&all[1..2]));
+    let told = |before: &Shelf, now: &Shelf| -> Vec<(String, String, String)> {
+        stopped(before, now, &uses)
+            .into_iter()
+            .map(|(object, event)| (object.name.clone(), event.reason, event.note.unwrap()))
+            .collect()
+    };
+    assert_eq!(told(&before, &before), []);
+    assert_eq!(
+        told(&before, &kept),
+        [(
+            "used".to_owned(),
+            "DeletedInUse".to_owned(),
+            "rule a uses it and does not run. It was deleted.".to_owned()
+        )]
+    );
+    assert_eq!(told(&kept, &kept), []);
+    let broken = shelf(&[("used", json!({"values": [""]})), ("kept", good.clone())]);
+    assert_eq!(
+        told(&before, &broken)[0].2,
+        "rule a uses it and does not run. It cannot be used: values[0]: it is empty."
+    );
+    assert_eq!(told(&broken, &kept), [], "it was told when it broke");
 }
