@@ -24,6 +24,8 @@ fn resource() -> Tree {
         ("mapped", "::ffff:10.1.2.3".into()),
         ("network", "10.1.2.3/8".into()),
         ("minute", "1m".into()),
+        ("mebi", "1024Mi".into()),
+        ("milli", "500m".into()),
         ("second", "1000ms".into()),
         ("moment", "1970-01-01T00:00:01.5Z".into()),
         ("later", "1970-01-01T01:00:02+01:00".into()),

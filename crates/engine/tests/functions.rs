@@ -97,3 +97,19 @@ fn durations_and_points_in_time() {
         &valid("2026-01-01T00:00:00Z", "2027-01-01T00:00:00Z"),
     );
 }
+
+#[test]
+fn amounts_of_resources() {
+    let limit = |memory: Tree| {
+        let limits = map(&[("memory", memory)]);
+        map(&[("resources", map(&[("limits", limits)]))])
+    };
+    check("quantity", &limit("1024Mi".into()), &limit("1025Mi".into()));
+    check("quantity", &limit("1G".into()), &limit("1.1Gi".into()));
+    check(
+        "quantity",
+        &limit(Tree::Int(1_073_741_824)),
+        &limit(Tree::Int(1_073_741_825)),
+    );
+    check("quantity", &limit("500m".into()), &limit("much".into()));
+}

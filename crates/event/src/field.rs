@@ -50,6 +50,8 @@ pub enum Scalar {
     Duration,
     /// A point in time, kept in nanoseconds since the Unix epoch.
     Timestamp,
+    /// An amount of a resource of Kubernetes, kept as bytes that order as amounts do.
+    Quantity,
     /// An object of the domain with members known beforehand.
     Object(ObjectKind),
     /// Anything, known only when it is read: what lies below a dynamic root.
@@ -82,6 +84,8 @@ impl Type {
     pub const DURATION: Self = Self::One(Scalar::Duration);
     /// A point in time.
     pub const TIMESTAMP: Self = Self::One(Scalar::Timestamp);
+    /// An amount of a resource.
+    pub const QUANTITY: Self = Self::One(Scalar::Quantity);
     /// Anything.
     pub const DYNAMIC: Self = Self::One(Scalar::Dynamic);
     /// A list of strings.
@@ -94,7 +98,7 @@ impl Scalar {
     pub fn stands_apart(self) -> bool {
         matches!(
             self,
-            Self::Address | Self::Network | Self::Duration | Self::Timestamp
+            Self::Address | Self::Network | Self::Duration | Self::Timestamp | Self::Quantity
         )
     }
 }
@@ -112,6 +116,7 @@ impl fmt::Display for Scalar {
             Self::Network => "cidr",
             Self::Duration => "duration",
             Self::Timestamp => "timestamp",
+            Self::Quantity => "quantity",
             Self::Object(kind) => kind.as_str(),
             Self::Dynamic => "any value",
         })

@@ -143,6 +143,22 @@ impl<'r> Checker<'r> {
         }
     }
 
+    /// Checks what a finding shows: its reader has to know what is meant.
+    pub(crate) fn check_evidence(&mut self, source: &str, index: usize) -> Option<ExprId> {
+        let part = Part::Evidence(index);
+        let root = self.check(source, part)?;
+        let ty = self.type_of(root);
+        let (Type::One(scalar) | Type::List(scalar)) = ty;
+        if scalar == Scalar::Quantity {
+            let message = format!("{} is only compared, and cannot be shown", article(ty));
+            let help = Some("show the text that it is read from".to_owned());
+            let (_, span) = self.place_in(part, root);
+            self.error(Code::WRONG_TYPE, part, span, message, help);
+            return None;
+        }
+        Some(root)
+    }
+
     /// Checks the condition of an Exception object: its patterns are limited on their own, whatever the rule and other
     /// exceptions have.
     pub(crate) fn check_joined(&mut self, source: &str, part: Part) -> Option<ExprId> {

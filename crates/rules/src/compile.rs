@@ -270,7 +270,7 @@ pub fn compile_check(
     let pass = checker.check_condition(&check.pass, Part::Pass);
     let mut evidence = Vec::new();
     for (index, text) in check.evidence.iter().take(limits::PARTS).enumerate() {
-        if let Some(id) = checker.check(text, Part::Evidence(index)) {
+        if let Some(id) = checker.check_evidence(text, index) {
             evidence.push((text.clone(), id));
         }
     }

@@ -1,7 +1,8 @@
-//! What texts stand for: addresses, networks and times. The compiler reads those that are written out, the engine the others.
+//! What texts stand for: addresses, networks, times and amounts. The compiler reads those that are written out, the engine the others.
 
 mod address;
 mod duration;
+mod quantity;
 
 pub use address::{address, holds};
 
@@ -18,6 +19,8 @@ pub enum Conversion {
     Duration,
     /// `timestamp(x)`
     Timestamp,
+    /// `quantity(x)`
+    Quantity,
 }
 
 impl Conversion {
@@ -28,6 +31,7 @@ impl Conversion {
             Self::Network => Type::NETWORK,
             Self::Duration => Type::DURATION,
             Self::Timestamp => Type::TIMESTAMP,
+            Self::Quantity => Type::QUANTITY,
         }
     }
 
@@ -38,6 +42,7 @@ impl Conversion {
             Self::Network => address::network(text),
             Self::Duration => duration::duration(text).map(ValueRef::Int),
             Self::Timestamp => Timestamp::parse(text).map(|time| ValueRef::Int(time.0)),
+            Self::Quantity => quantity::quantity(text),
         }
     }
 
@@ -49,6 +54,9 @@ impl Conversion {
             Self::Address => "no IP address: write one such as 192.0.2.7 or 2001:db8::1",
             Self::Duration => {
                 "no duration: write one such as 90s, 1h30m or 1.5h; units are h, m, s, ms, us and ns"
+            }
+            Self::Quantity => {
+                "no quantity: write one such as 500m, 1.5 or 128Mi; suffixes are n, u, m, k, M, G, T, P, E and Ki, Mi, Gi, Ti, Pi, Ei"
             }
             Self::Timestamp => "no point in time from 1678 to 2261: write one such as 2026-01-31T12:00:00Z",
         };

@@ -266,6 +266,13 @@ impl Estimate<'_> {
                 },
             ),
             Function::ToDuration | Function::ToTimestamp => (first.bytes.min(64), ONE),
+            Function::ToQuantity => (
+                first.bytes.min(64),
+                Size {
+                    bytes: 16,
+                    elements: 1,
+                },
+            ),
             Function::ContainsAddress => (first.bytes.min(64).saturating_add(second.bytes.min(64)), ONE),
             Function::BitsAnd | Function::BitsAnyOf | Function::BitsAllOf => (1, ONE),
             Function::Size | Function::ToInt | Function::ToDouble => (8, ONE),

@@ -55,6 +55,8 @@ pub enum Function {
     ToDuration,
     /// `timestamp`
     ToTimestamp,
+    /// `quantity`
+    ToQuantity,
     /// `isPublic`
     IsPublic,
     /// `bits.and`
@@ -92,6 +94,7 @@ impl Function {
             Self::ToNetwork => Conversion::Network,
             Self::ToDuration => Conversion::Duration,
             Self::ToTimestamp => Conversion::Timestamp,
+            Self::ToQuantity => Conversion::Quantity,
             _ => return None,
         })
     }
@@ -117,6 +120,7 @@ pub(crate) enum Accepts {
     Scalar,
     Int,
     TextOrAddress,
+    TextOrNumber,
     Network,
     Timestamp,
 }
@@ -513,6 +517,14 @@ const FUNCTIONS: &[FunctionDoc] = &[
         doc: "How long before the event the point in time was; negative when it came after. Only of events.",
         example: "age(process.start) < duration(\"30s\")",
         meaning: Meaning::Age,
+    },
+    FunctionDoc {
+        name: "quantity",
+        form: Form::Global,
+        signature: "(string or number) -> quantity",
+        doc: "The amount of a resource that the string is in the form of Kubernetes, with a suffix such as m, k, M, Ki, Mi or Gi or an exponent; absent when it is none. Compared exactly: 1024Mi is 1Gi.",
+        example: "quantity(resource.resources.limits.memory) <= quantity(\"1Gi\")",
+        meaning: Meaning::Function(Function::ToQuantity, &[Accepts::TextOrNumber], Type::QUANTITY),
     },
     FunctionDoc {
         name: "bits.and",

@@ -322,6 +322,16 @@ fn checks_have_parameters_and_their_own_parts() {
         shown(&old.pass, &found),
         ["Y0022 `age` `age` is of events; there is none here | compare two timestamps"]
     );
+
+    let mut shows = CheckSource::new("c", "k8s.pod", "has(resource.cpu)");
+    shows.evidence = vec!["quantity(resource.cpu)".to_owned(), "ip(resource.ip)".to_owned()];
+    let found = compile_check(&shows, &BTreeMap::new(), &Lists::default()).diagnostics;
+    assert_eq!(
+        shown(&shows.evidence[0], &found),
+        [
+            "Y0024 `quantity(resource.cpu)` a quantity is only compared, and cannot be shown | show the text that it is read from"
+        ]
+    );
 }
 
 #[test]

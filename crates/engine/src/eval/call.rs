@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use yagura_event::ValueRef;
 use yagura_event::value::ListRef;
-use yagura_rules::convert;
+use yagura_rules::convert::{self, Conversion};
 use yagura_rules::function::Function;
 
 use super::{Truth, address, base64};
@@ -46,7 +46,9 @@ pub(crate) fn call<'a>(function: Function, arguments: &[ValueRef<'a>]) -> ValueR
 fn accepts(function: Function, argument: &ValueRef<'_>) -> bool {
     match function {
         Function::Intersects => matches!(argument, ValueRef::List(_)),
-        Function::Size | Function::ToInt | Function::ToDouble | Function::ToText => true,
+        Function::ToQuantity | Function::Size | Function::ToInt | Function::ToDouble | Function::ToText => {
+            true
+        }
         function if takes_bits(function) => bits(argument).is_some(),
         _ => matches!(argument, ValueRef::Bytes(_)),
     }
@@ -85,6 +87,10 @@ fn unary<'a>(function: Function, value: &ValueRef<'a>) -> Option<ValueRef<'a>> {
         (Function::ToInt, value) => to_int(value),
         (Function::ToDouble, value) => to_double(value),
         (Function::ToText, value) => to_text(value),
+        (Function::ToQuantity, ValueRef::Int(_) | ValueRef::Uint(_) | ValueRef::Double(_)) => {
+            let text = to_text(value)?;
+            Conversion::Quantity.read(text.as_bytes()?)
+        }
         (function, ValueRef::Bytes(text)) => match function.conversion() {
             Some(conversion) => conversion.read(text),
             None => on_text(function, text),

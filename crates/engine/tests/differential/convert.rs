@@ -189,3 +189,48 @@ pub(crate) fn is_public(text: &[u8]) -> bool {
         Err(_) => false,
     }
 }
+
+/// An amount, as its decimal digits shifted and then doubled as often as its suffix says.
+pub(crate) fn quantity(text: &[u8]) -> Value<'static> {
+    amount(text).map_or(Value::Absent, |amount| {
+        // As the engine keeps it, since constants come that way.
+        Value::Text((amount.wrapping_add(i128::MIN)).to_be_bytes().to_vec())
+    })
+}
+
+fn amount(text: &[u8]) -> Option<i128> {
+    let text = String::from_utf8(text.to_vec()).ok()?;
+    let end = text
+        .find(|letter: char| letter.is_ascii_alphabetic())
+        .unwrap_or(text.len());
+    let (number, suffix) = text.split_at(end);
+    let (shift, doublings) = match (suffix, suffix.strip_prefix(['e', 'E'])) {
+        ("", _) => (0, 0),
+        ("Ei", _) => (0, 60),
+        ("E", _) => (18, 0),
+        (_, Some(exponent)) => (exponent.parse::<i32>().ok()?, 0),
+        _ => match ("num".find(suffix), "kMGTP".find(suffix)) {
+            (Some(at), _) => (3 * i32::try_from(at).ok()? - 9, 0),
+            (None, Some(at)) => (3 * i32::try_from(at).ok()? + 3, 0),
+            _ => {
+                let at = "KMGTP".find(suffix.strip_suffix('i')?)?;
+                (0, 10 * (at + 1))
+            }
+        },
+    };
+    let unsigned = number.trim_start_matches(['+', '-']);
+    let (whole, fraction) = unsigned.split_once('.').unwrap_or((unsigned, ""));
+    if number.len() > unsigned.len() + 1 || whole.len() + fraction.len() == 0 || suffix.len() > 3 {
+        return None;
+    }
+    let places = usize::try_from(shift + 9 + 3).ok()?;
+    let digits = format!("{whole}{fraction:0<places$}");
+    // Three digits more than are kept, so that what is less than one part is seen.
+    let mut exact = digits.parse::<i128>().ok()?;
+    for _ in 0..doublings {
+        exact = exact.checked_mul(2)?;
+    }
+    let part = 1_000;
+    let amount = exact / part + i128::from(exact % part != 0);
+    Some(if number.starts_with('-') { -amount } else { amount })
+}

@@ -476,9 +476,11 @@ impl<'a, F: Fn(FieldId) -> ValueRef<'a>> Oracle<'a, F> {
             Function::BitsAnd | Function::BitsAnyOf | Function::BitsAllOf => arguments
                 .iter()
                 .all(|value| matches!(value, Value::Whole(_) | Value::Unknown)),
-            Function::Size | Function::ToInt | Function::ToDouble | Function::ToText => {
-                !matches!(arguments[0], Value::Absent)
-            }
+            Function::ToQuantity
+            | Function::Size
+            | Function::ToInt
+            | Function::ToDouble
+            | Function::ToText => !matches!(arguments[0], Value::Absent),
             _ => arguments.iter().all(text),
         };
         if !fits {
@@ -545,6 +547,13 @@ impl<'a, F: Fn(FieldId) -> ValueRef<'a>> Oracle<'a, F> {
             }
             (Function::ToTimestamp, [Value::Text(text)]) => {
                 convert::timestamp(text).map_or(Value::Absent, Value::Whole)
+            }
+            (Function::ToQuantity, [Value::Text(text)]) => convert::quantity(text),
+            (Function::ToQuantity, [Value::Whole(number)]) => {
+                convert::quantity(number.to_string().as_bytes())
+            }
+            (Function::ToQuantity, [Value::Double(number)]) => {
+                convert::quantity(number.to_string().as_bytes())
             }
             (Function::ContainsAddress, [Value::Text(network), Value::Text(address)]) => {
                 Value::Bool(convert::holds(network, address))

@@ -18,6 +18,9 @@ pub(crate) const TEXTS: &[&str] = &[
     "::ffff:10.0.0.1",
     "10.1.2.3/8",
     "1h30m",
+    "500m",
+    "1.5Gi",
+    "1e3",
     "-1.5s",
     "2026-01-31T12:00:00.5+01:00",
     "1970-01-01T00:00:01Z",
@@ -170,20 +173,25 @@ fn conditions(leaves: &Leaves) -> BoxedStrategy<String> {
         2 => (number.clone(), prop::sample::select(vec!["anyOf", "allOf"]), number.clone())
             .prop_map(|(left, test, right)| format!("bits.{test}({left}, {right})")),
         2 => text.clone().prop_map(|text| format!("isPublic({text})")),
-        2 => (durations(leaves), order(), durations(leaves))
+        1 => (durations(leaves), order(), durations(leaves))
             .prop_map(|(left, operator, right)| format!("{left} {operator} {right}")),
-        2 => (times(leaves), order(), times(leaves))
+        1 => (times(leaves), order(), times(leaves))
             .prop_map(|(left, operator, right)| format!("{left} {operator} {right}")),
         1 => leaves.text.clone().prop_map(|text| format!("has(timestamp({text}))")),
+        1 => leaves.text.clone().prop_map(|text| format!("has(quantity({text}))")),
+        1 => (leaves.text.clone(), order(), prop::sample::select(vec!["1", "0.5", "-1n", "1Ki", "1536Mi"]))
+            .prop_map(|(text, operator, amount)| format!("quantity({text}) {operator} quantity({amount:?})")),
+        1 => (leaves.text.clone(), order(), leaves.number.clone())
+            .prop_map(|(text, operator, number)| format!("quantity({text}) {operator} quantity({number})")),
         2 => (text.clone(), prop::sample::select(vec!["10.0.0.0/8", "0.0.0.0/0", "::/0", "::ffff:8.8.8.0/120", "8.8.8.8"]))
             .prop_map(|(text, network)| format!("cidr({network:?}).containsIP({text})")),
-        2 => (leaves.text.clone(), text.clone())
+        1 => (leaves.text.clone(), text.clone())
             .prop_map(|(network, text)| format!("cidr({network}).containsIP({text})")),
         1 => (leaves.text.clone(), leaves.text.clone()).prop_map(|(left, right)| format!("ip({left}) == ip({right})")),
         1 => leaves.text.clone().prop_map(|text| format!("ip({text}) in [ip(\"8.8.8.8\"), ip(\"10.0.0.1\")]")),
         1 => leaves.text.clone().prop_map(|text| format!("has(cidr({text}))")),
         4 => (number.clone(), order(), number).prop_map(|(left, operator, right)| format!("{left} {operator} {right}")),
-        3 => (text.clone(), method, prop_oneof![3 => literal(), 1 => text.clone()])
+        10 => (text.clone(), method, prop_oneof![3 => literal(), 1 => text.clone()])
             .prop_map(|(text, method, other)| format!("{text}.{method}({other})")),
         2 => (text.clone(), pattern).prop_map(|(text, pattern)| format!("{text}.{pattern}")),
         2 => (text.clone(), words.clone()).prop_map(|(text, words)| format!("{text} in {words}")),

@@ -125,6 +125,10 @@ impl Checker<'_> {
             (_, Type::One(Scalar::Dynamic)) => return true,
             (Accepts::Text, ty) => (ty == Type::STRING, "a string"),
             (Accepts::Int, ty) => (ty == Type::INT, "an int"),
+            (Accepts::TextOrNumber, ty) => {
+                let fits = matches!(ty, Type::STRING | Type::INT | Type::DOUBLE);
+                (fits, "a string or number")
+            }
             (Accepts::TextOrAddress, ty) => (matches!(ty, Type::STRING | Type::ADDRESS), "a string or an ip"),
             (Accepts::Network, ty) => (ty == Type::NETWORK, "a cidr"),
             (Accepts::List, ty) => (matches!(ty, Type::List(_)), "a list"),

@@ -212,6 +212,7 @@ impl Checker<'_> {
                         | Scalar::String
                         | Scalar::Duration
                         | Scalar::Timestamp
+                        | Scalar::Quantity
                         | Scalar::Dynamic
                 )
             )
