@@ -8,13 +8,15 @@
 //! - [`testing`] runs the tests that rules and checks carry.
 //!
 //! Rules compile to linear code over one graph of expressions, in which a test that many rules share stands once
-//! and is evaluated at most once per event. An event meets only the rules that its kind can satisfy.
+//! and is evaluated at most once per event. An event meets only the rules that its kind can satisfy and whose necessary
+//! literals it has.
 
 #![forbid(unsafe_code)]
 
 mod detector;
 mod eval;
 pub mod fold;
+mod literal;
 pub mod posture;
 mod ruleset;
 mod selector;

@@ -6,6 +6,7 @@ use yagura_event::{Event, EventKind, GroupKey, Known, Record, Registry, Tree};
 use yagura_rules::{Rule, Target};
 
 use crate::eval::Truth;
+use crate::literal::{Index, IndexBuilder, witness};
 use crate::selector::{Selected, selects};
 use crate::show;
 use crate::unit::{Graph, Range, Scratch, Unit};
@@ -42,7 +43,7 @@ pub struct Match {
 #[derive(Debug)]
 pub struct RuleSet {
     rules: Vec<Code>,
-    by_kind: Vec<Vec<u32>>,
+    by_kind: Vec<Index>,
     unit: Unit,
 }
 
@@ -70,7 +71,7 @@ impl RuleSet {
         }
         let (unit, ranges) = graph.lower(&roots);
         let mut ranges = ranges.into_iter();
-        let mut by_kind = vec![Vec::new(); EventKind::ALL.len()];
+        let mut by_kind = EventKind::ALL.map(|_| IndexBuilder::default());
         let mut codes = Vec::with_capacity(rules.len());
         for rule in rules {
             let mut own = ranges.by_ref().take(1 + rule.exceptions.len());
@@ -78,8 +79,9 @@ impl RuleSet {
             let exceptions = own.collect();
             let joined = ranges.by_ref().take(rule.joined.len()).collect();
             let index = u32::try_from(codes.len()).unwrap_or(u32::MAX);
+            let texts = witness(&rule.program, rule.condition);
             for kind in rule.kinds.iter() {
-                by_kind[kind as usize].push(index);
+                by_kind[kind as usize].add(index, texts.as_deref());
             }
             codes.push(Code {
                 rule,
@@ -90,7 +92,7 @@ impl RuleSet {
         }
         Self {
             rules: codes,
-            by_kind,
+            by_kind: by_kind.into_iter().map(IndexBuilder::build).collect(),
             unit,
         }
     }
@@ -118,15 +120,35 @@ impl RuleSet {
     /// The matches of an event, in the order of the rules. An event that matches nothing costs no allocation,
     /// unless a condition derives a string or a list on its way.
     pub fn evaluate(&self, event: &Event, scratch: &mut Scratch) -> Vec<Match> {
-        let mut matches = Vec::new();
-        let candidates = &self.by_kind[event.kind as usize];
-        if candidates.is_empty() {
-            return matches;
+        let index = &self.by_kind[event.kind as usize];
+        if index.len() == 0 {
+            return Vec::new();
         }
+        let mut candidates = std::mem::take(&mut scratch.candidates);
+        index.search(event, &mut candidates);
+        let matches = self.judge(candidates.iter(), event, scratch);
+        scratch.candidates = candidates;
+        matches
+    }
+
+    /// The same without the search for literals: what tests compare with.
+    #[doc(hidden)]
+    pub fn evaluate_all(&self, event: &Event, scratch: &mut Scratch) -> Vec<Match> {
+        let meets = |code: &Code| code.rule.kinds.contains(event.kind);
+        let rules = (0..self.rules.len()).filter(|index| meets(&self.rules[*index]));
+        self.judge(rules, event, scratch)
+    }
+
+    fn judge(
+        &self,
+        candidates: impl Iterator<Item = usize>,
+        event: &Event,
+        scratch: &mut Scratch,
+    ) -> Vec<Match> {
+        let mut matches = Vec::new();
         scratch.begin(&self.unit);
         let mut machine = scratch.machine(&self.unit, event);
         for index in candidates {
-            let index = *index as usize;
             let Code {
                 rule,
                 condition,

@@ -7,6 +7,7 @@ use yagura_rules::limits;
 
 use super::{Op, Range, Unit};
 use crate::eval::{Subject, Truth, arithmetic, call, compare, index, is_member, is_null, select, truth};
+use crate::literal::Rules;
 
 const VARIABLES: usize = limits::MACRO_DEPTH as usize;
 
@@ -17,6 +18,8 @@ pub struct Scratch {
     /// Results of predicates with the generation that they belong to.
     results: Vec<(u32, Truth)>,
     generation: u32,
+    /// Rules that an event may match.
+    pub(crate) candidates: Rules,
 }
 
 impl Scratch {

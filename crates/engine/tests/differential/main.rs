@@ -36,7 +36,11 @@ fn differ_on_event(conditions: &[String], event: &Event, plant: Plant) -> Option
         })
         .collect();
     let set = RuleSet::new(rules.iter().map(Arc::clone));
-    let matches = set.evaluate(event, &mut Scratch::default());
+    let mut scratch = Scratch::default();
+    let matches = set.evaluate(event, &mut scratch);
+    if matches != set.evaluate_all(event, &mut scratch) {
+        return Some("rules that match were not evaluated".to_owned());
+    }
     for (index, rule) in rules.iter().enumerate() {
         let engine = match matches.iter().find(|found| found.rule == index) {
             None => Some(false),
@@ -168,6 +172,14 @@ proptest! {
     }
 
     #[test]
+    fn many_rules_that_need_texts_are_judged_alike(
+        conditions in prop::collection::vec(random::needing_texts(), 1..8),
+        event in event(),
+    ) {
+        prop_assert_eq!(differ_on_event(&conditions, &event, Plant::Nothing), None);
+    }
+
+    #[test]
     fn resources_are_judged_alike(condition in random::on_resources(), resource in resource()) {
         prop_assert_eq!(differ_on_resource(&condition, &resource, Plant::Nothing), None);
     }
@@ -177,17 +189,19 @@ proptest! {
 #[test]
 fn most_random_conditions_compile() {
     let mut runner = TestRunner::deterministic();
-    let mut compiled = 0;
-    for _ in 0..300 {
-        let condition = random::on_events().new_tree(&mut runner).unwrap().current();
-        let source = RuleSource::new("r", &condition);
-        compiled += usize::from(
-            compile(&source, Registry::workload(), &random::lists())
-                .rule
-                .is_some(),
-        );
+    for conditions in [random::on_events(), random::needing_texts()] {
+        let mut compiled = 0;
+        for _ in 0..300 {
+            let condition = conditions.new_tree(&mut runner).unwrap().current();
+            let source = RuleSource::new("r", &condition);
+            compiled += usize::from(
+                compile(&source, Registry::workload(), &random::lists())
+                    .rule
+                    .is_some(),
+            );
+        }
+        assert!(compiled > 200, "only {compiled} of 300");
     }
-    assert!(compiled > 200, "only {compiled} of 300");
 }
 
 #[test]

@@ -243,6 +243,73 @@ pub(crate) fn on_events() -> BoxedStrategy<String> {
     })
 }
 
+/// A condition of a rule from which follows that certain texts have to be there, in ways that rules are written.
+pub(crate) fn needing_texts() -> BoxedStrategy<String> {
+    let text = || {
+        pick(&[
+            "process.name",
+            "process.executable",
+            "process.tty",
+            "process.parent.name",
+            "process.args[0]",
+        ])
+    };
+    let list = || pick(&["process.args", "process.args_flags", "process.parent.args"]);
+    let words =
+        || prop::collection::vec(literal(), 1..10).prop_map(|words| format!("[{}]", words.join(", ")));
+    let part = prop::sample::select(vec![
+        "",
+        "",
+        "",
+        ".base()",
+        ".dir()",
+        ".trim()",
+        ".lowerAscii()",
+        ".upperAscii()",
+    ]);
+    let text = (text(), part)
+        .prop_map(|(text, part)| format!("{text}{part}"))
+        .boxed();
+    let method = || {
+        prop::sample::select(vec![
+            "startsWith",
+            "endsWith",
+            "contains",
+            "iequals",
+            "istartsWith",
+            "iendsWith",
+            "icontains",
+        ])
+    };
+    let quantifier = || prop::sample::select(vec!["exists", "exists", "exists_one", "all"]);
+    let member = || pick(&["a.name", "a.executable", "a.name.upperAscii()"]);
+    let atom = prop_oneof![
+        3 => (text.clone(), literal()).prop_map(|(text, word)| format!("{text} == {word}")),
+        3 => (text.clone(), method(), literal()).prop_map(|(text, method, word)| format!("{text}.{method}({word})")),
+        2 => (text.clone(), words()).prop_map(|(text, words)| format!("{text} in {words}")),
+        1 => text.prop_map(|text| format!("{text} in lists[\"texts\"]")),
+        1 => (literal(), list()).prop_map(|(word, list)| format!("{word} in {list}")),
+        1 => (list(), words()).prop_map(|(list, words)| format!("{words}.intersects({list})")),
+        1 => (list(), quantifier(), method(), literal())
+            .prop_map(|(list, quantifier, method, word)| format!("{list}.{quantifier}(e, e.{method}({word}))")),
+        1 => (quantifier(), member(), literal(), literal()).prop_map(|(quantifier, member, word, other)| {
+            format!("process.ancestors.{quantifier}(a, {member} == {word} && process.name != {other})")
+        }),
+        1 => (quantifier(), literal(), method()).prop_map(|(quantifier, word, method)| {
+            format!("process.ancestors.exists(a, a.args.{quantifier}(b, b.{method}({word})))")
+        }),
+    ];
+    atom.prop_recursive(3, 12, 3, |inner| {
+        prop_oneof![
+            3 => (inner.clone(), inner.clone()).prop_map(|(left, right)| format!("({left} && {right})")),
+            3 => (inner.clone(), inner.clone(), inner.clone()).prop_map(|(a, b, c)| format!("({a} || {b} || {c})")),
+            1 => (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("!(!({a}) || !({b}))")),
+            1 => inner.prop_map(|inner| format!("!({inner})")),
+        ]
+    })
+    .boxed()
+}
+
 /// A condition of a check.
 pub(crate) fn on_resources() -> BoxedStrategy<String> {
     const PATHS: &[&str] = &[
