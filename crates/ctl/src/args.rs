@@ -67,6 +67,15 @@ Examples:
   yagura replay --rules rule.yaml -- monday.ndjson.gz tuesday.ndjson.gz
   yagura-agent run --output json --for 1m | yagura replay --rules rule.yaml -- -")]
     Replay(Replay),
+    /// Show which tactics and techniques of MITRE ATT&CK rules are about.
+    #[command(after_help = "\
+Examples:
+  yagura coverage content/
+  yagura coverage --output json rules/ | jq -r .technique
+  yagura coverage --output navigator rules/ > layer.json
+
+A layer opens in ATT&CK Navigator (layer format 4.5).")]
+    Coverage(Coverage),
     /// List the fields that conditions can ask about.
     #[command(after_help = "\
 Examples:
@@ -176,6 +185,29 @@ pub struct Replay {
     /// End with status 2 when a line is no event, instead of passing it over.
     #[arg(long)]
     pub strict: bool,
+}
+
+/// Arguments of `coverage`.
+#[derive(Debug, Args)]
+pub struct Coverage {
+    /// Files and folders with YAML; `-` reads standard input.
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// How it is shown.
+    #[arg(long, short, value_enum, default_value_t)]
+    pub output: CoverageOutput,
+}
+
+/// How `coverage` is shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum CoverageOutput {
+    /// For people.
+    #[default]
+    Table,
+    /// One JSON object a line, for each technique.
+    Json,
+    /// A layer of ATT&CK Navigator.
+    Navigator,
 }
 
 /// Arguments of `fields`.

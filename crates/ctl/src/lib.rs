@@ -8,6 +8,7 @@
 
 pub mod args;
 pub mod compile;
+pub mod coverage;
 pub mod files;
 pub mod finding;
 pub mod lint;
@@ -93,6 +94,16 @@ fn carry_out(
         }
         Command::Replay(args) => {
             good = replay::run(args, terminal, stdin, out).map_err(Error::Replay)?;
+        }
+        Command::Coverage(args) => {
+            let sources = files::read(&args.paths, stdin).map_err(Error::Read)?;
+            let covered = coverage::of(&sources);
+            let mut told = io::stderr().lock();
+            for finding in &covered.findings {
+                writeln!(told, "{}", finding.rendered).map_err(Error::Write)?;
+            }
+            good = covered.findings.is_empty();
+            coverage::write(&covered, args.output, terminal, out).map_err(Error::Write)?;
         }
         Command::Fields(args) => {
             let registries = registry::select(args.source.as_deref()).map_err(Error::Source)?;
