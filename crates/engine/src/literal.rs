@@ -8,6 +8,7 @@
 mod cost;
 mod derive;
 mod index;
+mod pattern;
 mod texts;
 
 use std::borrow::Cow;

@@ -9,6 +9,7 @@ use yagura_rules::function::Function;
 use yagura_rules::limits;
 
 use super::cost::Cost;
+use super::pattern::beginnings;
 use super::{Base, Literal, Place, Shape};
 
 /// Most texts of one rule: more take memory and tell little.
@@ -169,6 +170,11 @@ impl<'p> Deriving<'p> {
                 self.stands(tested, Shape::Whole, [text])
             }
             Expr::In(left, right) => self.stands(self.tested(*left)?, Shape::Whole, self.written(*right)?),
+            Expr::Matches(left, pattern) => {
+                let texts = beginnings(&self.program.pattern(*pattern).source)?;
+                let texts = texts.into_iter().map(Cow::Owned);
+                self.stand(self.tested(*left)?, Shape::Within, texts)
+            }
             Expr::Call(Function::Intersects, arguments) => {
                 let [left, right] = arguments[..] else { return None };
                 let one = self.tested(left).zip(self.written(right));
@@ -209,16 +215,25 @@ impl<'p> Deriving<'p> {
         shape: Shape,
         texts: impl IntoIterator<Item = &'p [u8]>,
     ) -> Option<Needs<'p>> {
+        self.stand(tested, shape, texts.into_iter().map(Cow::Borrowed))
+    }
+
+    fn stand(
+        &self,
+        tested: Tested,
+        shape: Shape,
+        texts: impl Iterator<Item = Cow<'p, [u8]>>,
+    ) -> Option<Needs<'p>> {
         let shape = match (tested.itself, tested.any_case) {
             (_, true) => Shape::WithinAnyCase,
             (true, false) => shape,
             (false, false) if shape == Shape::WithinAnyCase => shape,
             (false, false) => Shape::Within,
         };
-        let all = texts.into_iter().take(TEXTS + 1).map(|text| Literal {
+        let all = texts.take(TEXTS + 1).map(|text| Literal {
             place: tested.place,
             shape,
-            text: Cow::Borrowed(text),
+            text,
         });
         self.needs(tested.place.base, all.collect())
     }

@@ -287,6 +287,11 @@ pub(crate) fn needing_texts() -> BoxedStrategy<String> {
         3 => (text.clone(), literal()).prop_map(|(text, word)| format!("{text} == {word}")),
         3 => (text.clone(), method(), literal()).prop_map(|(text, method, word)| format!("{text}.{method}({word})")),
         2 => (text.clone(), words()).prop_map(|(text, words)| format!("{text} in {words}")),
+        2 => (text.clone(), pick(&[
+            "matches(\"^/?b\")", "matches(\"(^s|ba)h\")", "matches(\"/(usr|bin)/(ba)?sh\")", "imatches(\"SH$\")",
+            "imatches(\"^b?a\")", "glob(\"/**/*sh\")", "glob(\"/{bin,usr}/*\")", "like(\"/b*\")", "ilike(\"S*\")",
+            "matches(\"(?-u:\\\\xff)|[ab]\")", "matches(\"\")",
+        ])).prop_map(|(text, pattern)| format!("{text}.{pattern}")),
         1 => text.prop_map(|text| format!("{text} in lists[\"texts\"]")),
         1 => (literal(), list()).prop_map(|(word, list)| format!("{word} in {list}")),
         1 => (list(), words()).prop_map(|(list, words)| format!("{words}.intersects({list})")),
