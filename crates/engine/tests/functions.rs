@@ -41,13 +41,13 @@ fn holds(condition: &str, subject: &Tree) -> bool {
         event.extend(fields.clone());
     }
     let event = build_event(&Tree::map(event), NOW).unwrap();
-    let rule = compile(
+    let compiled = compile(
         &RuleSource::new("r", condition),
         Registry::workload(),
         &Lists::default(),
-    )
-    .rule;
-    let set = RuleSet::new(rule);
+    );
+    assert!(compiled.rule.is_some(), "{:?}", compiled.diagnostics);
+    let set = RuleSet::new(compiled.rule);
     !set.evaluate(&event, &mut Scratch::default()).is_empty()
 }
 
@@ -112,4 +112,38 @@ fn amounts_of_resources() {
         &limit(Tree::Int(1_073_741_825)),
     );
     check("quantity", &limit("500m".into()), &limit("much".into()));
+}
+
+#[test]
+fn options_of_a_command_line() {
+    let condition = "process.args_options[\"output\"] == \"/tmp/x\"";
+    for yes in [
+        &["--output=/tmp/x"][..],
+        &["-v", "--output", "/tmp/x", "url"],
+        &["-output=/tmp/x"],
+    ] {
+        assert!(holds(condition, &args(yes)), "{yes:?}");
+    }
+    for no in [
+        &["--output"][..],
+        &["--", "--output", "/tmp/x"],
+        &["--output=/tmp/x", "--output=/tmp/y"],
+    ] {
+        assert!(!holds(condition, &args(no)), "{no:?}");
+    }
+    assert!(holds(
+        "process.args_options.p == \"4444\"",
+        &args(&["-lvp", "4444"])
+    ));
+    assert!(holds("\"e\" in process.args_options", &args(&["-e", "/bin/sh"])));
+    assert!(holds(
+        "size(process.args_options) == 2",
+        &args(&["-e", "1", "-f=2", "-e=3"])
+    ));
+    // What was cut may have given it another value: the match says that it is not sure.
+    let cut = map(&[
+        ("process.args", Tree::List(vec!["--output=/tmp/y".into()])),
+        ("process.args_truncated", true.into()),
+    ]);
+    assert!(holds(condition, &cut));
 }

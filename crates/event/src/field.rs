@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::LazyLock;
 
+use crate::value::MapRef;
 use crate::{Event, EventKind, Timestamp, Tree, ValueRef};
 
 mod arguments;
@@ -395,6 +396,8 @@ impl Registry {
             (Type::TIMESTAMP, ValueRef::Int(nanoseconds)) => {
                 Some(Tree::from(Timestamp(nanoseconds).to_string().as_str()))
             }
+            // Only the whole command line tells which of them are secrets; signals show that one, without them.
+            (_, ValueRef::Map(MapRef::Options(_))) => None,
             (_, value) => value.to_tree(),
         }
     }

@@ -8,10 +8,12 @@ use std::cmp::Ordering;
 mod list;
 mod map;
 mod number;
+mod options;
 
 pub use list::{Items, ListRef};
 pub use map::MapRef;
 pub use number::{add, compare_numbers, divide, multiply, negate, remainder, subtract};
+pub use options::Options;
 
 use crate::field::ObjectRef;
 use crate::{Known, Text, Tree};

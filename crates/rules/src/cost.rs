@@ -13,6 +13,8 @@ const STRING: u64 = 4_096;
 const COMMAND_LINE: &str = "process.command_line";
 /// The field that is derived by reading all arguments.
 const FLAGS: &str = "process.args_flags";
+/// The field whose members are looked for in all arguments.
+const OPTIONS: &str = "process.args_options";
 /// Longest that all arguments of a process are together.
 const ARGUMENTS: u64 = 32 * 1024;
 
@@ -186,7 +188,9 @@ impl Estimate<'_> {
     /// The steps of an expression beyond those of its children.
     fn own_steps(&self, program: &Program, expr: &Expr) -> u64 {
         match expr {
-            Expr::Field(id) if matches!(self.registry.field(*id).path, COMMAND_LINE | FLAGS) => ARGUMENTS,
+            Expr::Field(id) if matches!(self.registry.field(*id).path, COMMAND_LINE | FLAGS | OPTIONS) => {
+                ARGUMENTS
+            }
             Expr::Select(..) | Expr::Index(..) => 8,
             Expr::Equal(left, right) | Expr::Order(_, left, right) => {
                 let (left, right) = (self.size(*left), self.size(*right));

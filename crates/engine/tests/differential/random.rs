@@ -14,6 +14,7 @@ pub(crate) const TEXTS: &[&str] = &[
     "a b",
     "2",
     "-c",
+    "--c=sh",
     "8.8.8.8",
     "::ffff:10.0.0.1",
     "10.1.2.3/8",
@@ -230,7 +231,7 @@ pub(crate) fn on_events() -> BoxedStrategy<String> {
         literal().prop_map(|text| format!("process.ancestors[1].name == {text}")),
     ];
     conditions(&Leaves {
-        text: pick(&["process.name", "process.executable", "process.tty", "process.parent.name", "container.name"]),
+        text: pick(&["process.name", "process.executable", "process.tty", "process.parent.name", "container.name", "process.args_options[\"c\"]"]),
         number: pick(&["process.pid", "process.exit_code", "process.args_count"]),
         list: pick(&["process.args", "process.args_flags", "process.parent.args", "[\"sh\", process.name, process.tty]"]),
         truth: prop_oneof![

@@ -1,5 +1,6 @@
-//! Flags among the arguments of a process.
+//! Flags and options among the arguments of a process.
 
+use crate::value::{MapRef, Options};
 use crate::{Event, Text, ValueRef};
 
 /// Most flags that are listed; a search among more is unknown unless it finds.
@@ -12,6 +13,14 @@ pub(super) fn flags(event: &Event) -> ValueRef<'_> {
     let list = names.by_ref().take(FLAGS).map(ValueRef::bytes).collect();
     let complete = names.next().is_none() && !process.args_truncated;
     ValueRef::owned_list(list, complete)
+}
+
+/// Options by name. What was cut may have given any of them another value.
+pub(super) fn options(event: &Event) -> ValueRef<'_> {
+    if event.process.args_truncated {
+        return ValueRef::Unknown;
+    }
+    ValueRef::Map(MapRef::Options(Options(&event.process.args)))
 }
 
 fn names(args: &[Text]) -> impl Iterator<Item = &[u8]> {

@@ -170,6 +170,14 @@ pub(super) const FIELDS: &[Field] = &[
         arguments::flags,
     ),
     Field::derived(
+        "process.args_options",
+        Type::One(Scalar::StringMap),
+        "process.args_options[\"output\"] == \"/tmp/x\"",
+        "Values of the options among the arguments, by name without dashes: from --n=v, --n v, -n=v and -n v. A value begins with no dash, and may really be the next operand; the v of -abc v is under abc and under c; of several values the last counts. None after --. Signals do not show it: process.args is there, without secrets.",
+        arguments::options,
+    )
+    .unknowable(),
+    Field::derived(
         "process.command_line",
         Type::STRING,
         "bash -c id",

@@ -99,6 +99,24 @@ mod tests {
     }
 
     #[test]
+    fn values_of_options_stay_in_the_arguments() {
+        let tree = Tree::map([
+            ("kind".into(), "process.exec".into()),
+            (
+                "process.args".into(),
+                Tree::List(vec!["-u".into(), "me:secret".into()]),
+            ),
+        ]);
+        let event = build_event(&tree, Timestamp(7)).unwrap();
+        let registry = Registry::workload();
+        let options = registry.find("process.args_options").unwrap();
+        assert!(registry.read(options, &event).is_present());
+        assert_eq!(registry.shown(options, &event), None);
+        let record = registry.record(&event, &[options]);
+        assert_eq!(record.fields.at("process.args_options"), None);
+    }
+
+    #[test]
     fn a_record_nests_by_the_segments_of_names() {
         let tree = Tree::map([
             ("kind".into(), "process.exec".into()),

@@ -1,6 +1,6 @@
 //! Objects whose members only the data knows: labels, and anything below a dynamic root.
 
-use super::ValueRef;
+use super::{Options, ValueRef};
 use crate::{Text, Tree};
 
 /// A borrowed map, sorted by key.
@@ -10,6 +10,8 @@ pub enum MapRef<'a> {
     Trees(&'a [(Text, Tree)]),
     /// Labels and the like: text by text.
     Texts(&'a [(Text, Text)]),
+    /// Options among arguments, which are looked for there.
+    Options(Options<'a>),
 }
 
 impl<'a> MapRef<'a> {
@@ -18,6 +20,7 @@ impl<'a> MapRef<'a> {
         match self {
             Self::Trees(pairs) => pairs.len(),
             Self::Texts(pairs) => pairs.len(),
+            Self::Options(options) => options.sorted().len(),
         }
     }
 
@@ -31,6 +34,7 @@ impl<'a> MapRef<'a> {
         match self {
             Self::Trees(pairs) => find(pairs, name).map_or(ValueRef::Absent, ValueRef::from),
             Self::Texts(pairs) => find(pairs, name).map_or(ValueRef::Absent, ValueRef::from),
+            Self::Options(options) => options.get(name).map_or(ValueRef::Absent, ValueRef::bytes),
         }
     }
 
@@ -42,11 +46,18 @@ impl<'a> MapRef<'a> {
             Self::Texts(pairs) => pairs
                 .get(index)
                 .map(|(name, value)| (name, ValueRef::from(value))),
+            // Compared as trees.
+            Self::Options(_) => None,
         }
     }
 
     /// Whether both have the same members; `None` when that cannot be known.
     pub fn equals(self, other: MapRef<'_>) -> Option<bool> {
+        if matches!(self, Self::Options(_)) || matches!(other, MapRef::Options(_)) {
+            // Copied once: each look into options reads all arguments.
+            let (left, right) = (self.to_tree(), other.to_tree());
+            return ValueRef::from(&left).equals(&ValueRef::from(&right));
+        }
         if self.len() != other.len() {
             return Some(false);
         }
@@ -76,6 +87,13 @@ impl<'a> MapRef<'a> {
                 pairs
                     .iter()
                     .map(|(name, value)| (name.clone(), Tree::Text(value.clone())))
+                    .collect(),
+            ),
+            Self::Options(options) => Tree::Map(
+                options
+                    .sorted()
+                    .into_iter()
+                    .map(|(name, value)| (Text::from(name), Tree::Text(Text::from(value))))
                     .collect(),
             ),
         }
