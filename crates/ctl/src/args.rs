@@ -67,6 +67,14 @@ Examples:
   yagura replay --rules rule.yaml -- monday.ndjson.gz tuesday.ndjson.gz
   yagura-agent run --output json --for 1m | yagura replay --rules rule.yaml -- -")]
     Replay(Replay),
+    /// Show which parts of a rule's condition hold on an event, and which do not.
+    #[command(after_help = "\
+Examples:
+  yagura explain rule.yaml --event event.yaml
+  sed -n 7p day.ndjson | yagura explain rule.yaml --event -
+
+An event is YAML or JSON in the form that tests of rules have.")]
+    Explain(Explain),
     /// Show which tactics and techniques of MITRE ATT&CK rules are about.
     #[command(after_help = "\
 Examples:
@@ -185,6 +193,17 @@ pub struct Replay {
     /// End with status 2 when a line is no event, instead of passing it over.
     #[arg(long)]
     pub strict: bool,
+}
+
+/// Arguments of `explain`.
+#[derive(Debug, Args)]
+pub struct Explain {
+    /// A file with the rule; also the lists and exceptions that it needs.
+    #[arg(value_name = "RULE_FILE")]
+    pub rule: PathBuf,
+    /// A file with one event; `-` reads standard input.
+    #[arg(long, short, value_name = "FILE")]
+    pub event: PathBuf,
 }
 
 /// Arguments of `coverage`.

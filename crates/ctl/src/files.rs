@@ -139,7 +139,7 @@ fn unreadable(path: &Path, source: io::Error) -> ReadError {
 }
 
 /// A path for a message: control characters in a file's name must not reach the terminal.
-fn shown(path: &Path) -> String {
+pub(crate) fn shown(path: &Path) -> String {
     if path.as_os_str() == "-" {
         return "<stdin>".to_owned();
     }

@@ -9,6 +9,7 @@
 pub mod args;
 pub mod compile;
 pub mod coverage;
+pub mod explain;
 pub mod files;
 pub mod finding;
 pub mod lint;
@@ -16,6 +17,7 @@ pub mod notify;
 pub mod reference;
 pub mod registry;
 pub mod replay;
+pub mod rules;
 pub mod signals;
 pub mod terminal;
 pub mod test;
@@ -46,6 +48,9 @@ pub enum Error {
     /// Recorded events cannot be replayed.
     #[error(transparent)]
     Replay(replay::ReplayError),
+    /// A rule cannot be explained.
+    #[error(transparent)]
+    Explain(explain::ExplainError),
     /// A route cannot be tried.
     #[error(transparent)]
     Notify(notify::NotifyError),
@@ -63,11 +68,10 @@ pub fn run(cli: &Cli, terminal: Terminal, stdin: impl Read, out: &mut impl Write
         {
             Ok(ExitCode::SUCCESS)
         }
-        Err(Error::Replay(replay::ReplayError::Write(error)))
-            if error.kind() == io::ErrorKind::BrokenPipe =>
-        {
-            Ok(ExitCode::SUCCESS)
-        }
+        Err(
+            Error::Replay(replay::ReplayError::Write(error))
+            | Error::Explain(explain::ExplainError::Write(error)),
+        ) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
         other => other,
     }
 }
@@ -94,6 +98,9 @@ fn carry_out(
         }
         Command::Replay(args) => {
             good = replay::run(args, terminal, stdin, out).map_err(Error::Replay)?;
+        }
+        Command::Explain(args) => {
+            explain::run(args, terminal, stdin, out).map_err(Error::Explain)?;
         }
         Command::Coverage(args) => {
             let sources = files::read(&args.paths, stdin).map_err(Error::Read)?;

@@ -1,6 +1,6 @@
 //! `yagura replay`: recorded events through the engine that runs in production, by the events' own time.
 
-mod events;
+pub(crate) mod events;
 mod signals;
 
 use std::collections::BTreeMap;

@@ -213,7 +213,7 @@ impl RuleSet {
 
 /// Whether an Exception object of that namespace reaches an event: while it is unknown whose pod it happened in, none of a
 /// namespace does.
-fn reaches(namespace: &str, event: &Event) -> bool {
+pub(crate) fn reaches(namespace: &str, event: &Event) -> bool {
     namespace.is_empty()
         || matches!(
             event.container.as_deref().map(|container| &container.pod),

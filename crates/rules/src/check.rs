@@ -222,6 +222,11 @@ impl<'r> Checker<'r> {
         (part, span)
     }
 
+    /// Where each expression of the program is written.
+    pub(crate) fn places(&self) -> Vec<(Part, Span)> {
+        self.notes.iter().map(|(_, part, span)| (*part, *span)).collect()
+    }
+
     pub(crate) fn type_of(&self, id: ExprId) -> Type {
         self.notes[id.index()].0
     }

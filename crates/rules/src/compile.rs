@@ -90,6 +90,15 @@ pub struct Compiled {
 
 /// Compiles a rule.
 pub fn compile(rule: &RuleSource, registry: &Registry, lists: &Lists) -> Compiled {
+    compile_placed(rule, registry, lists).0
+}
+
+/// The same, and where each expression of the rule's program is written.
+pub fn compile_placed(
+    rule: &RuleSource,
+    registry: &Registry,
+    lists: &Lists,
+) -> (Compiled, Vec<(Part, Span)>) {
     let mut checker = Checker::new(registry, lists, None);
     if rule.source != registry.name() {
         let shown: String = rule.source.chars().take(60).collect();
@@ -141,11 +150,12 @@ pub fn compile(rule: &RuleSource, registry: &Registry, lists: &Lists) -> Compile
     checker.warn_unused();
 
     let Some(condition) = condition else {
-        return Compiled {
+        let compiled = Compiled {
             rule: None,
             diagnostics: checker.sink.finish(),
             lists: checker.used_lists,
         };
+        return (compiled, Vec::new());
     };
     let roots: Vec<ExprId> = std::iter::once(condition)
         .chain(exceptions.iter().map(|e| e.condition))
@@ -176,11 +186,13 @@ pub fn compile(rule: &RuleSource, registry: &Registry, lists: &Lists) -> Compile
             cost,
         })
     });
-    Compiled {
+    let places = checker.places();
+    let compiled = Compiled {
         rule,
         diagnostics: checker.sink.finish(),
         lists: checker.used_lists,
-    }
+    };
+    (compiled, places)
 }
 
 /// What a rule counts over time, and by which fields its matches make signals of their own.

@@ -147,7 +147,8 @@ impl<'a> Lines<'a> {
     }
 }
 
-fn timestamp(value: &Value) -> Option<Timestamp> {
+/// A time as events have it.
+pub(crate) fn timestamp(value: &Value) -> Option<Timestamp> {
     match value {
         Value::Number(number) => number.as_i64().map(Timestamp),
         Value::String(text) => {

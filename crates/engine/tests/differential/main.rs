@@ -10,6 +10,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, TestRunner};
+use yagura_engine::explain::explain;
 use yagura_engine::posture::{Judge, Verdict};
 use yagura_engine::{RuleSet, Scratch};
 use yagura_event::{Event, Known, Registry, Text, Timestamp, Tree, ValueRef, build_event};
@@ -47,6 +48,13 @@ fn differ_on_event(conditions: &[String], event: &Event, plant: Plant) -> Option
             Some(found) if found.incomplete => None,
             Some(_) => Some(true),
         };
+        let explained = explain(rule, event).condition[0].value;
+        if explained != engine {
+            return Some(format!(
+                "{}: engine {engine:?}, explained {explained:?}",
+                rule.name
+            ));
+        }
         let field = |id| registry.read(id, event);
         let oracle = Oracle {
             program: &rule.program,
