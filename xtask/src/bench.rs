@@ -32,7 +32,7 @@ pub(crate) enum Subject {
     /// The operator with 10, 100, 1,000 and 5,000 simulated agents; takes about forty minutes, and writes the curves of
     /// docs/performance.md.
     Operator,
-    /// The engine alone: what windows cost.
+    /// The engine alone: what rules and windows cost.
     Engine,
 }
 

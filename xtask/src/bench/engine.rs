@@ -11,7 +11,7 @@ use crate::process::output_beside_progress;
 use crate::progress::step;
 
 /// The programs; each prints a JSON line a figure.
-const PROGRAMS: [&str; 1] = ["windows"];
+const PROGRAMS: [&str; 2] = ["engine", "windows"];
 
 /// What a figure is held to.
 #[derive(Clone, Copy)]
@@ -23,6 +23,13 @@ enum Bar {
 
 /// Every figure, in the order in which they are shown.
 const FIGURES: &[(&str, &str, Bar)] = &[
+    ("events-10-rules", "events/s", Bar::None),
+    ("events-100-rules", "events/s", Bar::None),
+    ("events-1k-rules", "events/s", Bar::AtLeast(1e6)),
+    ("events-10k-rules", "events/s", Bar::AtLeast(3e5)),
+    ("compile-1k-rules", "ms", Bar::AtMost(1_000.0)),
+    ("recompile-1k-rules", "ms", Bar::AtMost(50.0)),
+    ("recompile-10k-rules", "ms", Bar::None),
     ("threshold-1-group", "updates/s", Bar::None),
     ("threshold-10k-groups", "updates/s", Bar::None),
     ("threshold-100k-groups", "updates/s", Bar::AtLeast(1e6)),
@@ -70,7 +77,7 @@ fn held((name, unit, bar): &(&'static str, &'static str, Bar), measured: &[Measu
         .iter()
         .find(|measured| measured.name == *name)
         .with_context(|| format!("no program measured {name}"))?;
-    let baseline = "best of five rounds, one core".to_owned();
+    let baseline = "best of several rounds, one core".to_owned();
     Ok(match bar {
         Bar::AtLeast(bar) => Figure::at_least(name, found.value, unit, *bar, baseline),
         Bar::AtMost(bar) => Figure::at_most(name, found.value, unit, *bar, baseline),
