@@ -3,23 +3,18 @@
 pub(crate) mod events;
 mod signals;
 
-use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 use std::sync::Arc;
 use std::time::Instant;
 
-use yagura_crds::convert::lifetime;
-use yagura_crds::source::{self, Object};
 use yagura_engine::RuleSet;
-use yagura_event::{Registry, Severity};
+use yagura_event::Registry;
 
 use crate::args::Replay;
-use crate::compile::{Program, compile, lists_of};
 use crate::files::{self, ReadError};
-use crate::finding::{Finding, count};
-use crate::lint;
+use crate::rules::{self, RulesError};
 use crate::terminal::{Style, Terminal};
-use events::{Lines, OpenError};
+use events::{Line, Lines, OpenError};
 use signals::{Played, Player};
 
 /// Bad lines that are shown.
@@ -30,12 +25,12 @@ const SHOWN: u64 = 10;
 pub enum ReplayError {
     /// Rules cannot be read.
     #[error("no event was replayed")]
-    Rules(#[source] ReadError),
-    /// Rules have mistakes, which were shown.
-    #[error("no event was replayed: {0} in the rules; `yagura lint` shows the same")]
-    Mistakes(String),
+    Read(#[source] ReadError),
+    /// Rules cannot be run.
+    #[error("no event was replayed")]
+    Rules(#[source] RulesError),
     /// There is nothing to run.
-    #[error("the files named by --rules hold no detection rule that is enabled")]
+    #[error("every rule in the files is switched off: `enabled` is false")]
     NoRules,
     /// Events of that source are not known.
     #[error("no source of events is called {0:?}; use workload")]
@@ -45,7 +40,7 @@ pub enum ReplayError {
     Events(#[from] OpenError),
     /// A file ended in the middle.
     #[error("cannot read on in {file} after line {line}")]
-    Read {
+    Cut {
         /// The file.
         file: String,
         /// The last line that was read.
@@ -65,6 +60,7 @@ pub enum ReplayError {
 /// What was read and found.
 #[derive(Debug, Default)]
 struct Summary {
+    lines: u64,
     events: u64,
     bad: u64,
     matched: u64,
@@ -80,7 +76,7 @@ pub fn run(
     if args.source != Registry::workload().name() {
         return Err(ReplayError::Source(args.source.clone()));
     }
-    let rules = rules(args, terminal)?;
+    let rules = rules(args)?;
     let set = RuleSet::new(rules.iter().map(|played| Arc::clone(&played.rule)));
     let mut player = Player::new(&set, rules);
     let mut summary = Summary::default();
@@ -89,23 +85,25 @@ pub fn run(
     for file in &args.files {
         let mut lines = Lines::open(file, &mut stdin)?;
         while let Some(event) = lines.next().map_err(|source| lines.failed(source))? {
-            // Recorded events and lines count alike, so that an index leads back to its line.
-            let index = summary.events + summary.bad;
-            match event {
-                Ok(event) => {
+            // Lines of all files count, so that an index leads back to one.
+            let index = summary.lines;
+            summary.lines += 1;
+            let why = match event {
+                Line::Event(event) => {
                     summary.events += 1;
                     summary.matched += u64::from(player.play(&event, index));
+                    continue;
                 }
-                Err(why) => {
-                    summary.bad += 1;
-                    let place = format!("{}:{}: {why}", lines.name(), lines.line());
-                    if args.strict {
-                        return Err(ReplayError::Line(place));
-                    }
-                    if summary.bad <= SHOWN {
-                        note(&terminal.paint(Style::Doubtful, &place));
-                    }
-                }
+                Line::Other => continue,
+                Line::Bad(why) => why,
+            };
+            summary.bad += 1;
+            let place = format!("{}:{}: {why}", lines.name(), lines.line());
+            if args.strict {
+                return Err(ReplayError::Line(place));
+            }
+            if summary.bad <= SHOWN {
+                note(&terminal.paint(Style::Doubtful, &place));
             }
         }
     }
@@ -119,45 +117,21 @@ pub fn run(
 }
 
 /// The rules that run, as they would in a cluster.
-fn rules(args: &Replay, terminal: Terminal) -> Result<Vec<Played>, ReplayError> {
-    let sources = files::read(&args.rules, io::empty()).map_err(ReplayError::Rules)?;
-    let read: Vec<_> = sources
-        .iter()
-        .map(|source| (source, source::read(&source.name, &source.text)))
+fn rules(args: &Replay) -> Result<Vec<Played>, ReplayError> {
+    let sources = files::read(&args.rules, io::empty()).map_err(ReplayError::Read)?;
+    let loaded = rules::load(&sources).map_err(ReplayError::Rules)?;
+    let enabled: Vec<Played> = loaded
+        .into_iter()
+        .filter(|loaded| loaded.enabled)
+        .map(|loaded| Played {
+            rule: loaded.rule,
+            lifetime: loaded.lifetime,
+        })
         .collect();
-    let lists = lists_of(read.iter().flat_map(|(_, file)| &file.documents));
-    let mut findings: Vec<Finding> = Vec::new();
-    let mut rules = BTreeMap::new();
-    for (source, file) in read {
-        let faults = file.faults.into_iter();
-        findings.extend(faults.map(|fault| lint::of_fault(fault, source)));
-        for document in &file.documents {
-            let Object::DetectionRule(rule) = &document.object else {
-                continue;
-            };
-            let compiled = compile(source, document, &lists);
-            findings.extend(compiled.findings.into_iter().filter(Finding::is_error));
-            if let (Some(Program::Rule(runnable)), true) = (compiled.program, rule.spec.enabled) {
-                let played = Played {
-                    rule: runnable.effective,
-                    severity: Severity::from(rule.spec.severity_in_effect()),
-                    lifetime: lifetime(&rule.spec.signal),
-                };
-                rules.insert(document.object.name().to_owned(), played);
-            }
-        }
-    }
-    if !findings.is_empty() {
-        lint::sort(&mut findings);
-        for finding in &findings {
-            note(&lint::painted(finding, terminal));
-        }
-        return Err(ReplayError::Mistakes(count(findings.len(), "mistake")));
-    }
-    if rules.is_empty() {
+    if enabled.is_empty() {
         return Err(ReplayError::NoRules);
     }
-    Ok(rules.into_values().collect())
+    Ok(enabled)
 }
 
 /// Says something beside the result.
@@ -167,7 +141,12 @@ fn note(text: &str) {
 }
 
 fn tell(summary: &Summary, player: &Player<'_>, signals: usize, seconds: f64) {
-    let Summary { events, bad, matched } = summary;
+    let Summary {
+        lines,
+        events,
+        bad,
+        matched,
+    } = summary;
     note(&format!("events   {events}"));
     if *bad > 0 {
         let more = bad.saturating_sub(SHOWN);
@@ -186,7 +165,7 @@ fn tell(summary: &Summary, player: &Player<'_>, signals: usize, seconds: f64) {
     // Below a millisecond a rate says nothing.
     if seconds > 0.001 {
         #[expect(clippy::cast_precision_loss, reason = "a rate is shown to the whole number")]
-        let rate = (*events + *bad) as f64 / seconds;
-        note(&format!("time     {seconds:.3} s, {rate:.0} events/s"));
+        let rate = *lines as f64 / seconds;
+        note(&format!("time     {seconds:.3} s, {rate:.0} lines/s"));
     }
 }

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use yagura_crds::convert::rule_source;
+use yagura_crds::convert::{lifetime, rule_source};
 use yagura_crds::exception::AnyException;
 use yagura_crds::source::{self, Object};
 use yagura_event::Registry;
+use yagura_event::lifetime::Lifetime;
 use yagura_rules::compile::compile_placed;
 use yagura_rules::{Level, Part, Rule, RuleSource, Span};
 
@@ -41,6 +42,10 @@ pub struct Loaded {
     pub places: Vec<(Part, Span)>,
     /// Names of the Exception objects that it carries.
     pub joined: Vec<String>,
+    /// Whether nodes would run it.
+    pub enabled: bool,
+    /// How long its signals take matches.
+    pub lifetime: Lifetime,
 }
 
 /// Every rule in the files, compiled. One with a mistake is an error: what the others do says nothing about it.
@@ -101,6 +106,8 @@ pub fn load(sources: &[Source]) -> Result<Vec<Loaded>, RulesError> {
                     rule,
                     places,
                     joined,
+                    enabled: object.spec.enabled,
+                    lifetime: lifetime(&object.spec.signal),
                 });
             }
         }

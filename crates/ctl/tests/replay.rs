@@ -131,6 +131,32 @@ fn matches_of_a_group_are_one_signal_while_it_is_open_by_the_events_own_time() {
 }
 
 #[test]
+fn nodes_are_told_apart_and_exceptions_beside_the_rules_hold_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let exception = r#"
+apiVersion: yagura.dev/v1alpha1
+kind: ClusterException
+metadata: {name: agreed}
+spec:
+  reason: agreed
+  rules: [shell]
+  condition: process.user.name == "backup"
+"#;
+    std::fs::write(folder.path().join("exception.yaml"), exception).unwrap();
+    let on = |node: &str, user: &str| {
+        exec("", "sh", user, "c").replacen('{', &format!(r#"{{"host":{{"name":"{node}"}},"#), 1)
+    };
+    let input = [on("n1", "a"), on("n2", "a"), on("n1", "backup"), on("n1", "a")].join("\n");
+    let answer = replay(folder.path(), &["exception.yaml", "--", "-"], input.as_bytes());
+    let events: Vec<_> = answer
+        .signals
+        .iter()
+        .map(|signal| signal["events"].to_string())
+        .collect();
+    assert_eq!(events, ["[0,3]", "[1]"], "{}", answer.errors);
+}
+
+#[test]
 fn a_threshold_names_the_events_that_made_it_hold() {
     let folder = tempfile::tempdir().unwrap();
     // One second apart; the fifth of bob's is a window of its own.
@@ -157,6 +183,7 @@ fn lines_that_are_no_events_are_named_and_end_a_strict_run() {
         "no json".to_owned(),
         r#"{"kind":"process.nothing"}"#.to_owned(),
         r#"{"type":"signal","rule":"r"}"#.to_owned(),
+        r#"{"type":"rumour"}"#.to_owned(),
         r#"{"kind":"process.exec","time":"yesterday"}"#.to_owned(),
         long,
         r#"{"type":"event","event":{"kind":"process.exec"},"process":{"name":"sh","args_count":3}}"#
@@ -167,15 +194,15 @@ fn lines_that_are_no_events_are_named_and_end_a_strict_run() {
     assert_eq!(answer.status, Some(1), "{}", answer.errors);
     assert_eq!(
         answer.signals[0]["events"].to_string(),
-        "[5]",
+        "[6]",
         "an index leads back to its line"
     );
     for line in [
         "-:1: expected ident",
         "-:2: unknown event kind",
-        "-:3: a line of type \"signal\" is no event",
-        "-:4: time \"yesterday\" is neither",
-        "-:5: the line is longer than 1048576 bytes",
+        "-:4: its type is none of event",
+        "-:5: time \"yesterday\" is neither",
+        "-:6: the line is longer than 1048576 bytes",
         "no event 5 lines",
     ] {
         assert!(answer.errors.contains(line), "{line}: {}", answer.errors);
@@ -209,7 +236,7 @@ fn what_cannot_be_replayed_says_why() {
     let broken = replay(folder.path(), &["broken.yaml", "--", "-"], b"");
     assert_eq!(broken.status, Some(2));
     assert!(
-        broken.errors.contains("did you mean process.name?"),
+        broken.errors.contains("unknown field process.nmae"),
         "{}",
         broken.errors
     );

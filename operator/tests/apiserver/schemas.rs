@@ -25,6 +25,7 @@ async fn schemas_hold_apiserver() {
     let crds = install(&client).await;
     let outcome = AssertUnwindSafe(async {
         rules(&client).await;
+        thresholds(&client).await;
         exceptions(&client).await;
         lists(&client).await;
         checks(&client).await;
@@ -127,6 +128,59 @@ fn with(mut spec: Value, changes: &Value) -> Value {
     spec
 }
 
+/// What a rule says to count five matches within five minutes, with changes.
+fn threshold(changes: &Value) -> Value {
+    let threshold = with(json!({"count": 5, "within": "5m"}), changes);
+    json!({"detect": {"threshold": threshold}})
+}
+
+async fn thresholds(client: &Client) {
+    let good = json!({"title": "t", "severity": "high", "condition": "true"});
+    let counted = with(good.clone(), &threshold(&json!({"groupBy": ["host.name"]})));
+    let created = create(client, "DetectionRule", "counted", &counted).await;
+    assert_eq!(created.data["spec"]["detect"]["threshold"]["window"], "sliding");
+    let cases = [
+        (json!({"detect": {}}), "spec.detect.threshold"),
+        (
+            threshold(&json!({"window": "hopping"})),
+            "spec.detect.threshold.window",
+        ),
+        (threshold(&json!({"count": 0})), "spec.detect.threshold.count"),
+        (
+            threshold(&json!({"within": "25h"})),
+            "within is more than nothing and at most 24h",
+        ),
+        (threshold(&json!({"gap": "1m"})), "gap belongs to window: session"),
+        (
+            threshold(&json!({"window": "session"})),
+            "gap belongs to window: session",
+        ),
+        (
+            threshold(&json!({"window": "session", "gap": "6m"})),
+            "gap must not be longer than within",
+        ),
+        (
+            threshold(&json!({"distinct": "process.name", "count": 1_025})),
+            "at most 1024 different values",
+        ),
+        (
+            with(threshold(&json!({})), &json!({"signal": {"keepOpen": "1m"}})),
+            "signal.keepOpen must be at least as long as detect.threshold.within",
+        ),
+        (
+            with(
+                threshold(&json!({})),
+                &json!({"signal": {"groupBy": ["host.name"]}}),
+            ),
+            "leave signal.groupBy out",
+        ),
+    ];
+    for (change, expected) in cases {
+        let message = refusal(client, "DetectionRule", "bad", &with(good.clone(), &change)).await;
+        assert!(message.contains(expected), "{expected}: {message}");
+    }
+}
+
 async fn rules(client: &Client) {
     let good = json!({"title": "t", "severity": "high", "condition": "true"});
     let tests = json!([{
@@ -190,7 +244,7 @@ async fn rules(client: &Client) {
             json!({"overrides": {"enabled": false}}),
             "unknown field \"spec.overrides.enabled\"",
         ),
-        (json!({"detect": {}}), "unknown field \"spec.detect\""),
+        (json!({"mark": {}}), "unknown field \"spec.mark\""),
         (selector("Near", json!(["v"])), "operator"),
         (selector("In", json!([])), "In and NotIn need values"),
         (

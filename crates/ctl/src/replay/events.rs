@@ -35,6 +35,16 @@ pub enum OpenError {
     Twice,
 }
 
+/// What a line holds.
+pub(super) enum Line {
+    /// An event.
+    Event(Box<Event>),
+    /// Something else that agents print: a signal, a loss, a gap.
+    Other,
+    /// Nothing that can be used, and why.
+    Bad(String),
+}
+
 /// The lines of one file.
 pub(super) struct Lines<'a> {
     name: String,
@@ -84,15 +94,15 @@ impl<'a> Lines<'a> {
 
     /// Why reading ended too early.
     pub(super) fn failed(&self, source: io::Error) -> ReplayError {
-        ReplayError::Read {
+        ReplayError::Cut {
             file: self.name.clone(),
             line: self.line,
             source,
         }
     }
 
-    /// The event of the next line that is not empty, or what is wrong with the line.
-    pub(super) fn next(&mut self) -> io::Result<Option<Result<Event, String>>> {
+    /// The next line that is not empty.
+    pub(super) fn next(&mut self) -> io::Result<Option<Line>> {
         loop {
             self.buffer.clear();
             let limit = MAX_LINE + 1;
@@ -103,10 +113,12 @@ impl<'a> Lines<'a> {
             self.line += 1;
             if self.buffer.len() as u64 == limit && !self.buffer.ends_with(b"\n") {
                 self.skip()?;
-                return Ok(Some(Err(format!("the line is longer than {MAX_LINE} bytes"))));
+                return Ok(Some(Line::Bad(format!(
+                    "the line is longer than {MAX_LINE} bytes"
+                ))));
             }
             if !self.buffer.trim_ascii().is_empty() {
-                return Ok(Some(self.event()));
+                return Ok(Some(self.event().unwrap_or_else(Line::Bad)));
             }
         }
     }
@@ -124,14 +136,13 @@ impl<'a> Lines<'a> {
         }
     }
 
-    fn event(&mut self) -> Result<Event, String> {
+    fn event(&mut self) -> Result<Line, String> {
         let mut object: Map<String, Value> =
             serde_json::from_slice(&self.buffer).map_err(|error| error.to_string())?;
-        // An agent's output says what a line is about: signals and losses are no events.
-        if let Some(kind) = object.remove("type")
-            && kind != "event"
-        {
-            return Err(format!("a line of type {kind} is no event"));
+        match object.remove("type").as_ref().map(Value::as_str) {
+            None | Some(Some("event")) => {}
+            Some(Some("signal" | "loss" | "gap")) => return Ok(Line::Other),
+            Some(_) => return Err("its type is none of event, signal, loss and gap".to_owned()),
         }
         let time = match object.remove("time") {
             None => self.time.after(SECOND),
@@ -143,7 +154,7 @@ impl<'a> Lines<'a> {
         let tree = TestValue(object).to_tree();
         let event = build_recorded_event(&tree, time).map_err(|error| error.to_string())?;
         self.time = time;
-        Ok(event)
+        Ok(Line::Event(Box::new(event)))
     }
 }
 

@@ -7,8 +7,9 @@ use serde_json::{Map, Value, json};
 use yagura_crds::convert::json as json_of;
 use yagura_engine::{Detection, Detector, Match, Place, RuleSet, Scratch};
 use yagura_event::lifetime::{Goes, LastSignal, Lifetime};
-use yagura_event::{Event, GroupKey, Severity, Timestamp};
+use yagura_event::{Event, GroupKey, Text, Timestamp};
 use yagura_rules::Rule;
+use yagura_rules::detect::Scope;
 
 /// Events that a signal names.
 const EVENTS: usize = 1_000;
@@ -18,21 +19,30 @@ const FORGET: u64 = 100_000;
 /// A rule and what becomes of its matches.
 pub(super) struct Played {
     pub(super) rule: Arc<Rule>,
-    pub(super) severity: Severity,
     pub(super) lifetime: Lifetime,
 }
 
 /// A signal.
 struct Signal {
     rule: usize,
-    severity: Severity,
     title: String,
     group: GroupKey,
     opened: Timestamp,
     first: Timestamp,
     last: Timestamp,
     count: u64,
+    /// The first lines that made it.
     events: Vec<u64>,
+    /// How many more did.
+    more_events: usize,
+}
+
+impl Signal {
+    fn add(&mut self, events: Vec<u64>) {
+        let room = EVENTS.saturating_sub(self.events.len());
+        self.more_events += events.len().saturating_sub(room);
+        self.events.extend(events.into_iter().take(room));
+    }
 }
 
 /// Plays events one after the other.
@@ -76,17 +86,22 @@ impl<'a> Player<'a> {
         for found in self.set.evaluate(event, &mut self.scratch) {
             if found.excepted.is_none() {
                 matched = true;
-                self.matched(found, event.time, index);
+                self.matched(found, event, index);
             }
         }
         matched
     }
 
-    fn matched(&mut self, found: Match, time: Timestamp, index: u64) {
-        let place = found.rule;
+    fn matched(&mut self, found: Match, event: &Event, index: u64) {
+        let (place, time) = (found.rule, event.time);
         self.matches[place] += 1;
         let rule = Arc::clone(&self.rules[place].rule);
-        let key = (place, key(&found.group));
+        let across = rule
+            .detect
+            .as_ref()
+            .is_some_and(|detect| detect.scope == Scope::Cluster);
+        let node = (!across).then_some(&event.host.name);
+        let key = (place, key(node, &found.group));
         let events = match &rule.detect {
             None => vec![index],
             Some(detect) => {
@@ -125,9 +140,7 @@ impl<'a> Player<'a> {
     }
 
     fn signal(&mut self, key: &(usize, String), detection: Detection, events: Vec<u64>) {
-        let Played {
-            severity, lifetime, ..
-        } = &self.rules[key.0];
+        let lifetime = &self.rules[key.0].lifetime;
         if let Some(place) = self.last.get(key) {
             let signal = &mut self.signals[*place];
             let last = LastSignal {
@@ -139,23 +152,24 @@ impl<'a> Player<'a> {
                 signal.count += detection.count;
                 signal.first = signal.first.min(detection.first);
                 signal.last = signal.last.max(detection.last);
-                let room = EVENTS.saturating_sub(signal.events.len());
-                signal.events.extend(events.into_iter().take(room));
+                signal.add(events);
                 return;
             }
         }
         self.last.insert(key.clone(), self.signals.len());
-        self.signals.push(Signal {
+        let mut signal = Signal {
             rule: key.0,
-            severity: *severity,
             title: detection.found.title,
             group: detection.found.group,
             opened: detection.first,
             first: detection.first,
             last: detection.last,
             count: detection.count,
-            events: events.into_iter().take(EVENTS).collect(),
-        });
+            events: Vec::new(),
+            more_events: 0,
+        };
+        signal.add(events);
+        self.signals.push(signal);
     }
 
     /// The signals, in the order in which they opened.
@@ -170,15 +184,17 @@ impl<'a> Player<'a> {
             .iter()
             .map(|(field, value)| (field.clone(), json_of(value)))
             .collect();
+        let rule = &self.rules[signal.rule].rule;
         json!({
-            "rule": self.rules[signal.rule].rule.name,
-            "severity": signal.severity.as_str(),
+            "rule": rule.name,
+            "severity": rule.severity.as_str(),
             "title": signal.title,
             "group": group,
             "count": signal.count,
             "first": time(signal.first),
             "last": time(signal.last),
             "events": signal.events,
+            "moreEvents": signal.more_events,
         })
     }
 
@@ -197,9 +213,10 @@ impl<'a> Player<'a> {
     }
 }
 
-/// What groups are told apart by. The form of the values is that of their type, so that "1" is not 1.
-fn key(group: &GroupKey) -> String {
-    format!("{:?}", group.0)
+/// What groups are told apart by: the node, unless matches of all nodes are counted together, and their values. The form of
+/// a value is that of its type, so that "1" is not 1.
+fn key(node: Option<&Text>, group: &GroupKey) -> String {
+    format!("{node:?} {:?}", group.0)
 }
 
 /// A time as events and signals show it.
