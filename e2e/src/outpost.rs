@@ -10,7 +10,9 @@ use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
 use kube::{Client, ResourceExt as _};
 use serde_json::json;
 use tonic::Streaming;
+use tonic::transport::Channel;
 use yagura_proto::v1::SubscribeResponse;
+use yagura_proto::v1::agent_service_client::AgentServiceClient;
 
 use crate::cluster::INSTALLATION;
 use crate::components::{self, Component};
@@ -143,13 +145,22 @@ impl Outpost {
 
     /// A stream that the operator serves to the agent with this token: it may have to hear of the node and the pod first.
     pub async fn served(&self, token: &str) -> Result<Streaming<SubscribeResponse>> {
+        let (_connection, stream) = self.connected(token).await?;
+        Ok(stream)
+    }
+
+    /// The same with its connection, which outlives the stream for as long as somebody holds it.
+    pub async fn connected(
+        &self,
+        token: &str,
+    ) -> Result<(AgentServiceClient<Channel>, Streaming<SubscribeResponse>)> {
         eventually("the operator serves the agent", || async {
             let mut connection = peer::connect(&self.client).await?;
             let hello = peer::hello(&self.pod, 1);
             let mut stream = peer::subscribe(&mut connection, Some(token), hello).await?;
             let first = stream.message().await?;
             ensure!(first.is_some(), "the stream ended");
-            Ok(stream)
+            Ok((connection, stream))
         })
         .await
     }

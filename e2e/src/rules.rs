@@ -4,8 +4,9 @@ use anyhow::{Context as _, Result, ensure};
 use kube::ResourceExt as _;
 use serde_json::{Value, json};
 
+use crate::eventually::{DEADLINE, within};
+use crate::objects;
 use crate::space::Space;
-use crate::{eventually, objects};
 
 /// A rule for one test. It looks at the test's namespace only, unless it is for the host.
 #[derive(Clone, Debug)]
@@ -83,17 +84,22 @@ impl Rule {
 
     /// Waits until every node runs the newest generation, and returns the object.
     pub async fn programmed(&self, space: &Space) -> Result<Value> {
-        eventually(&format!("{} runs on every node", self.name), || async {
-            let object = self.get(space).await?;
-            let accepted = objects::condition(&object, "Accepted")?;
-            ensure!(accepted["status"] == "True", "{accepted}");
-            let programmed = objects::condition(&object, "Programmed")?;
-            ensure!(programmed["status"] == "True", "{programmed}");
-            let nodes = &object["status"]["nodes"];
-            ensure!(nodes["desired"].as_u64() > Some(0), "nodes: {nodes}");
-            ensure!(nodes["active"] == nodes["desired"], "nodes: {nodes}");
-            Ok(object)
-        })
+        // Half a minute after a rule changed, its status follows nodes that come and go once a minute.
+        within(
+            2 * DEADLINE,
+            &format!("{} runs on every node", self.name),
+            || async {
+                let object = self.get(space).await?;
+                let accepted = objects::condition(&object, "Accepted")?;
+                ensure!(accepted["status"] == "True", "{accepted}");
+                let programmed = objects::condition(&object, "Programmed")?;
+                ensure!(programmed["status"] == "True", "{programmed}");
+                let nodes = &object["status"]["nodes"];
+                ensure!(nodes["desired"].as_u64() > Some(0), "nodes: {nodes}");
+                ensure!(nodes["active"] == nodes["desired"], "nodes: {nodes}");
+                Ok(object)
+            },
+        )
         .await
     }
 

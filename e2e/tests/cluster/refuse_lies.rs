@@ -100,7 +100,8 @@ async fn a_second_agent_beside_a_living_one_is_a_signal() -> Result<()> {
         let client = &space.client;
         with_outpost(space, |outpost| async move {
             let token = outpost.token().await?;
-            let mut first = outpost.served(&token).await?;
+            // The first agent lives on when its stream ends: its connection answers pings.
+            let (_living, mut first) = outpost.connected(&token).await?;
             let _second = outpost.served(&token).await?;
             let ended = end_of(&mut first).await;
             ensure!(ended.code() == Code::Aborted, "{ended}");
