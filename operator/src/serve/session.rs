@@ -142,8 +142,9 @@ impl Afterwards {
 impl Drop for OpenSession {
     fn drop(&mut self) {
         self.context.metrics.open_streams.add(-1);
-        self.watch.streams.close(&self.stream);
         let mut index = self.context.index.write();
+        // Under the lock under which a newer stream takes this one's place: it must find it, to know whether it is a rival.
+        self.watch.streams.close(&self.stream);
         index.nodes.close(&self.node, self.call, self.session.id);
     }
 }

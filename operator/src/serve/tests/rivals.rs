@@ -65,6 +65,25 @@ async fn another_process_beside_a_living_one_is_a_signal_about_the_node() {
     operator.stop().await;
 }
 
+/// The older stream ends while the newer one begins, each on a thread of its own.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_rival_is_found_however_the_end_of_one_meets_the_beginning_of_the_other() {
+    const NODES: usize = 20;
+    let operator = operator().await;
+    let mut living = Vec::new();
+    for node in (0..NODES).map(|place| format!("rivals-{place}")) {
+        operator.add_node(&node);
+        let token = operator.token_of(&node);
+        for process in ["first", "second"] {
+            let subscribed = operator.subscribe_at(operator.address, &token, process, hello(&node));
+            living.push(subscribed.await.unwrap());
+        }
+    }
+    until("a signal of each node", || operator.api.signals().len() == NODES).await;
+    drop(living);
+    operator.stop().await;
+}
+
 #[tokio::test]
 async fn an_agent_that_comes_back_is_no_second_one() {
     let operator = operator().await;
