@@ -176,6 +176,36 @@ fn a_threshold_names_the_events_that_made_it_hold() {
 }
 
 #[test]
+fn a_match_that_no_window_took_is_no_event_of_a_signal() {
+    let folder = tempfile::tempdir().unwrap();
+    let rule = r#"
+apiVersion: yagura.dev/v1alpha1
+kind: DetectionRule
+metadata: {name: kinds}
+spec:
+  title: Kinds
+  severity: low
+  condition: process.name == "id"
+  detect: {threshold: {count: 2, within: 1m, distinct: process.executable}}
+"#;
+    std::fs::write(folder.path().join("kinds.yaml"), rule).unwrap();
+    let run = |path: &str| exec("", "id", "a", "c").replace(r#""pid":7"#, &format!(r#""pid":7{path}"#));
+    let input = [
+        run(r#","executable":"/a""#),
+        run(""),
+        run(r#","executable":"/b""#),
+    ];
+    let answer = replay(
+        folder.path(),
+        &["kinds.yaml", "--", "-"],
+        input.join("\n").as_bytes(),
+    );
+    assert_eq!(answer.signals.len(), 1, "{}", answer.errors);
+    assert_eq!(answer.signals[0]["events"].to_string(), "[0,2]");
+    assert_eq!(answer.signals[0]["count"], 2);
+}
+
+#[test]
 fn lines_that_are_no_events_are_named_and_end_a_strict_run() {
     let folder = tempfile::tempdir().unwrap();
     let long = format!(r#"{{"kind":"{}"}}"#, "x".repeat(2 << 20));

@@ -102,24 +102,27 @@ impl<'a> Player<'a> {
             .is_some_and(|detect| detect.scope == Scope::Cluster);
         let node = (!across).then_some(&event.host.name);
         let key = (place, key(node, &found.group));
-        let events = match &rule.detect {
-            None => vec![index],
-            Some(detect) => {
-                let age = detect.threshold.within.saturating_add(detect.threshold.lateness);
-                let waiting = self.waiting.entry(key.clone()).or_default();
-                waiting.push_back((time, index));
-                waiting.retain(|(before, _)| time.since(*before) <= age);
-                Vec::new()
+        let detection = self.detector.take(&rule, found, time);
+        let Some(detect) = &rule.detect else {
+            if let Some(detection) = detection {
+                self.signal(&key, detection, vec![index]);
             }
-        };
-        let Some(detection) = self.detector.take(&rule, found, time) else {
             return;
         };
-        let events = if rule.detect.is_some() {
-            self.told(&key, &detection)
-        } else {
-            events
-        };
+        // What is too late, or has no value to tell apart, is in no window.
+        if self.detector.take_tally().taken > 0 {
+            let age = detect.threshold.within.saturating_add(detect.threshold.lateness);
+            let waiting = self.waiting.entry(key.clone()).or_default();
+            while waiting
+                .front()
+                .is_some_and(|(before, _)| time.since(*before) > age)
+            {
+                waiting.pop_front();
+            }
+            waiting.push_back((time, index));
+        }
+        let Some(detection) = detection else { return };
+        let events = self.told(&key, &detection);
         self.signal(&key, detection, events);
     }
 
