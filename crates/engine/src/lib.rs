@@ -19,6 +19,7 @@ mod eval;
 pub mod explain;
 pub mod fold;
 mod literal;
+pub mod method;
 pub mod posture;
 mod ruleset;
 mod selector;
