@@ -4,9 +4,11 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelecto
 use yagura_event::lifetime::Lifetime;
 use yagura_event::{Timestamp, Tree};
 use yagura_rules::source::{
-    CheckSource, CheckTest, DetectSource, ExceptionSource, Expected, LetSource, Requirement, RuleSource,
-    RuleTest, Selector, SelectorOp, SignalSource, Target, ThresholdSource, WhereSource, WindowSource,
+    CheckSource, CheckTest, ExceptionSource, Expected, LetSource, Requirement, RuleSource, RuleTest,
+    Selector, SelectorOp, SignalSource, Target, WhereSource,
 };
+
+mod detect;
 
 use crate::detection_rule::SignalTemplate;
 use crate::posture_check::{CheckResult, Mode};
@@ -31,6 +33,9 @@ pub enum ConvertError {
         /// What stands there.
         text: String,
     },
+    /// How matches become detections.
+    #[error("spec.detect: has to have exactly one of threshold, newValue and sequence")]
+    Methods,
     /// An automated check without a condition.
     #[error("spec.pass: missing; an automated check needs it")]
     NoPass,
@@ -72,7 +77,7 @@ pub fn rule_source(rule: &DetectionRule) -> Result<RuleSource, ConvertError> {
             })
             .collect(),
         joined: Vec::new(),
-        detect: spec.detect.as_ref().map(detect_source).transpose()?,
+        detect: spec.detect.as_ref().map(detect::source).transpose()?,
         signal: SignalSource {
             title: spec.signal.title.clone().unwrap_or_default(),
             group_by: spec.signal.group_by.clone(),
@@ -116,25 +121,6 @@ pub fn lifetime(signal: &SignalTemplate) -> Lifetime {
             .min(max_duration),
         max_duration,
     }
-}
-
-fn detect_source(detect: &detection_rule::Detect) -> Result<DetectSource, ConvertError> {
-    let threshold = &detect.threshold;
-    let gap = || match &threshold.gap {
-        Some(gap) => nanoseconds("spec.detect.threshold.gap", gap),
-        None => Ok(0),
-    };
-    Ok(DetectSource::Threshold(ThresholdSource {
-        count: u64::from(threshold.count),
-        within: nanoseconds("spec.detect.threshold.within", &threshold.within)?,
-        group_by: threshold.group_by.clone(),
-        distinct: threshold.distinct.clone(),
-        window: match threshold.window {
-            detection_rule::Window::Sliding => WindowSource::Sliding,
-            detection_rule::Window::Fixed => WindowSource::Fixed,
-            detection_rule::Window::Session => WindowSource::Session { gap: gap()? },
-        },
-    }))
 }
 
 fn nanoseconds(field: &'static str, duration: &Duration) -> Result<i64, ConvertError> {

@@ -13,6 +13,10 @@ use yagura_rules::diagnostic::Part;
 
 use crate::{Attack, Duration, Severity, TestValue};
 
+mod detect;
+
+pub use detect::{Detect, NewValue, Sequence, Step, Threshold, Window};
+
 /// Detects acts on nodes and in containers, live.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[kube(
@@ -38,8 +42,8 @@ use crate::{Attack, Duration, Severity, TestValue};
     printcolumn(name = "Bundle", type_ = "string", json_path = ".metadata.labels.yagura\\.dev/bundle", description = "Pack of the shipped content that the rule belongs to; empty for a rule of yours", priority = 1)
 )]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("!has(self.detect) || !has(self.signal) || !has(self.signal.keepOpen) || duration(self.detect.threshold.within) <= duration(self.signal.keepOpen)").message("signal.keepOpen must be at least as long as detect.threshold.within: what makes a window hold is one signal"))]
-#[x_kube(validation = Rule::new("!has(self.detect) || !has(self.signal) || !has(self.signal.groupBy) || size(self.signal.groupBy) == 0").message("a rule with detect groups its signals by detect.threshold.groupBy; leave signal.groupBy out"))]
+#[x_kube(validation = Rule::new("!has(self.detect) || !has(self.signal) || !has(self.signal.keepOpen) || ((!has(self.detect.threshold) || duration(self.detect.threshold.within) <= duration(self.signal.keepOpen)) && (!has(self.detect.sequence) || duration(self.detect.sequence.within) <= duration(self.signal.keepOpen)))").message("signal.keepOpen must be at least as long as detect's within: what makes a window hold is one signal"))]
+#[x_kube(validation = Rule::new("!has(self.detect) || !has(self.signal) || !has(self.signal.groupBy) || size(self.signal.groupBy) == 0").message("a rule with detect groups its signals by the groupBy of its method; leave signal.groupBy out"))]
 pub struct DetectionRuleSpec {
     /// What was detected, in one line.
     #[schemars(length(min = 1, max = 256))]
@@ -206,63 +210,6 @@ pub struct RuleException {
     /// Until when; left out: for good.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<Time>,
-}
-
-/// How matches become detections.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Detect {
-    /// From so many matches, or different values, within a time on.
-    pub threshold: Threshold,
-}
-
-/// So many matches, or different values of a field, within a time.
-#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("(self.window == 'session') == has(self.gap)").message("gap belongs to window: session, which needs it"))]
-#[x_kube(validation = Rule::new("!has(self.gap) || duration(self.gap) <= duration(self.within)").message("gap must not be longer than within"))]
-#[x_kube(validation = Rule::new("duration(self.within) > duration('0s') && duration(self.within) <= duration('24h')").message("within is more than nothing and at most 24h"))]
-#[x_kube(validation = Rule::new("!has(self.distinct) || self.count <= 1024").message("at most 1024 different values can be asked for"))]
-pub struct Threshold {
-    /// How many matches at least; with `distinct`, how many different values.
-    #[schemars(range(min = 1, max = 1_000_000))]
-    pub count: u32,
-    /// Within which time, such as `5m`; at most 24 hours.
-    pub within: Duration,
-    /// Fields whose values matches must share to be counted together. With one that exists on a
-    /// single node, such as `container.id`, each node counts by itself; otherwise the
-    /// operator counts across all nodes. What lacks a field is counted together. A signal stands for one
-    /// group.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(
-        length(max = 8),
-        inner(length(min = 1, max = 128)),
-        extend("x-kubernetes-list-type" = "set")
-    )]
-    pub group_by: Vec<String>,
-    /// The field whose different values are counted instead of matches. What lacks it is not counted.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 128))]
-    pub distinct: Option<String>,
-    /// How windows lie.
-    #[serde(default)]
-    pub window: Window,
-    /// The pause that ends a session, such as `1m`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub gap: Option<Duration>,
-}
-
-/// How windows lie.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Window {
-    /// Any interval of the length `within`.
-    #[default]
-    Sliding,
-    /// A window begins with the first match that lies in none before it, and ends after `within`.
-    Fixed,
-    /// A window begins like that and ends when no match came for longer than `gap`, or after `within`.
-    Session,
 }
 
 /// Who may hold back matches of a rule by an object of their own.

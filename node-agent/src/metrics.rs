@@ -62,6 +62,11 @@ const WINDOW_EVICTED: Metric = Metric {
     help: "Groups that were forgotten before their windows ended, because their rule had more of them than are kept.",
     labels: [],
 };
+const WINDOW_EVICTED_VALUES: Metric = Metric {
+    name: "yagura_agent_window_evicted_values_total",
+    help: "Values that rules for new values forgot before their time, because their group had more of them than are kept.",
+    labels: [],
+};
 const SPOOL_RECORDS: Metric = Metric {
     name: "yagura_agent_spool_records",
     help: "Records in the spool that wait for the operator's acknowledgement.",
@@ -154,6 +159,8 @@ pub struct Metrics {
     pub window_left_out: Counter,
     /// Groups that made room for others.
     pub window_evicted: Counter,
+    /// Values that made room for others.
+    pub window_evicted_values: Counter,
     /// Records that wait.
     pub spool_records: Gauge,
     /// Their bytes.
@@ -197,6 +204,7 @@ impl Metrics {
             window_told: registry.counter(&WINDOW_TOLD),
             window_left_out: registry.counter(&WINDOW_LEFT_OUT),
             window_evicted: registry.counter(&WINDOW_EVICTED),
+            window_evicted_values: registry.counter(&WINDOW_EVICTED_VALUES),
             spool_records: registry.gauge(&SPOOL_RECORDS),
             spool_bytes: registry.gauge(&SPOOL_BYTES),
             spool_failed: registry.gauge(&SPOOL_FAILED),

@@ -22,7 +22,7 @@ use yagura_node_agent::redact::{Key, Redactor};
 use yagura_node_agent::rules::{Active, ActiveRule, Rules};
 use yagura_proto::v1::spool_record::Record;
 use yagura_proto::v1::{Excepted, Fold, SpoolRecord};
-use yagura_rules::source::{DetectSource, ExceptionSource, JoinedSource, ThresholdSource};
+use yagura_rules::source::{DetectSource, ExceptionSource, JoinedSource, MethodSource, ThresholdSource};
 use yagura_rules::{Lists, RuleSource, compile};
 use yagura_store::spool::{Entry, Position, SpoolConfig};
 use yagura_telemetry::Registry;
@@ -316,12 +316,14 @@ fn counting(title: &str) -> Active {
     let mut source = RuleSource::new("su", "process.name == \"su\"");
     "uid-3".clone_into(&mut source.uid);
     title.clone_into(&mut source.title);
-    source.detect = Some(DetectSource::Threshold(ThresholdSource {
-        count: 5,
-        within: 60_000_000_000,
+    source.detect = Some(DetectSource {
         group_by: vec!["process.pid".to_owned()],
-        ..ThresholdSource::default()
-    }));
+        method: MethodSource::Threshold(ThresholdSource {
+            count: 5,
+            within: 60_000_000_000,
+            ..ThresholdSource::default()
+        }),
+    });
     let compiled = compile(&source, Fields::workload(), &Lists::builtin());
     let rule = ActiveRule {
         rule: compiled.rule.unwrap(),

@@ -49,6 +49,8 @@ pub struct Metrics {
     pub window_late: Counter,
     /// Groups of windows that made room for others.
     pub window_evicted: Counter,
+    /// Values that made room for others.
+    pub window_evicted_values: Counter,
     /// Writes of signals by what the API server made of them.
     pub signal_writes: CounterFamily,
     /// Signals that the API server refuses.
@@ -218,6 +220,11 @@ impl Metrics {
                 registry,
                 "yagura_operator_window_evicted_groups_total",
                 "Groups of matches that were forgotten before their windows ended, because their rule had more than are kept.",
+            ),
+            window_evicted_values: counter(
+                registry,
+                "yagura_operator_window_evicted_values_total",
+                "Values that rules for new values forgot before their time, because their group had more than are kept.",
             ),
             signal_writes: counters(
                 registry,

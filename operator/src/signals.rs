@@ -109,7 +109,8 @@ impl Ledger {
         self.metrics.stored_matches.add(applied.matches);
         self.metrics.opened_signals.add(applied.opened);
         self.metrics.window_late.add(applied.late);
-        self.metrics.window_evicted.add(applied.evicted);
+        self.metrics.window_evicted.add(applied.evicted.groups);
+        self.metrics.window_evicted_values.add(applied.evicted.values);
         if applied.gap.is_some() {
             self.metrics.sequence_gaps.inc();
         }

@@ -185,10 +185,7 @@ fn text_of_check(check: &CheckSource, part: Part) -> &str {
         | Part::Condition
         | Part::Exception(_)
         | Part::Joined(_)
-        | Part::DetectGroupBy(_)
-        | Part::DetectDistinct
-        | Part::DetectCount
-        | Part::DetectWithin
+        | Part::Detect(..)
         | Part::Title
         | Part::GroupBy(_)
         | Part::Field(_) => None,

@@ -10,9 +10,9 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use yagura_engine::window::{Groups, Outcome, Tuple, value_id};
+use yagura_engine::window::{Groups, Input, Outcome, Tuple, value_id};
 use yagura_event::{FieldId, Timestamp};
-use yagura_rules::detect::{NODE_LATENESS, Shape, Threshold};
+use yagura_rules::detect::{Method, NODE_LATENESS, Shape, Threshold};
 
 const SECOND: i64 = 1_000_000_000;
 
@@ -77,11 +77,11 @@ fn rate(name: &str, groups: usize, threshold: &Threshold) {
                 (random.below(groups), tuple)
             })
             .collect();
-        let mut windows = Groups::new(*threshold, groups);
+        let mut windows = Groups::new(Method::Threshold(*threshold), groups);
         let mut fired = 0_u64;
         let begun = Instant::now();
         for (group, tuple) in &steps {
-            let added = windows.add(&keys[*group], *tuple);
+            let added = windows.add(&keys[*group], &input(tuple));
             fired += u64::from(matches!(added.outcome, Outcome::Fires(_)));
         }
         let taken = begun.elapsed().as_secs_f64();
@@ -91,10 +91,20 @@ fn rate(name: &str, groups: usize, threshold: &Threshold) {
     say(name, best.round(), "updates/s");
 }
 
+fn input(tuple: &Tuple) -> Input<'_> {
+    Input {
+        first: tuple.first,
+        last: tuple.last,
+        count: tuple.count,
+        values: std::slice::from_ref(&tuple.value),
+        steps: 0,
+    }
+}
+
 /// A million groups of a threshold of five that have two matches each.
 fn memory() {
     let before = resident();
-    let mut windows = Groups::new(threshold(5, false), 1_000_000);
+    let mut windows = Groups::new(Method::Threshold(threshold(5, false)), 1_000_000);
     for time in [1, 2] {
         for group in 0..1_000_000 {
             let time = Timestamp(time * SECOND);
@@ -104,7 +114,7 @@ fn memory() {
                 count: 1,
                 value: 0,
             };
-            windows.add(&key(group), tuple);
+            windows.add(&key(group), &input(&tuple));
         }
     }
     let after = resident();

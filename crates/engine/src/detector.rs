@@ -4,11 +4,11 @@ use std::collections::{HashMap, HashSet};
 
 use yagura_event::{Timestamp, Tree};
 use yagura_rules::Rule;
-use yagura_rules::detect::{Detect, Scope};
+use yagura_rules::detect::{Detect, Method, STEPS_NAME, Scope};
 
 use crate::Match;
 use crate::unit::encode_tree;
-use crate::window::{Group, Groups, MAX_GROUPS, Outcome, Tuple, value_id};
+use crate::window::{Groups, Input, MAX_GROUPS, Outcome, State, value_id};
 
 /// Where matches are turned into detections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +55,8 @@ pub struct Tally {
     pub left_out: u64,
     /// Groups that were forgotten because their rule had too many.
     pub evicted: u64,
+    /// Values that were forgotten because their group had too many.
+    pub evicted_values: u64,
 }
 
 /// A group of a window that changed, for whoever keeps it.
@@ -68,6 +70,9 @@ pub struct Changed {
     pub group: Option<Vec<u8>>,
 }
 
+/// Most combinations of elements of lists that one match has as values.
+pub const MAX_COMBINATIONS: usize = 100;
+
 /// Turns matches into detections.
 #[derive(Debug)]
 pub struct Detector {
@@ -77,6 +82,7 @@ pub struct Detector {
     windows: HashMap<String, Groups>,
     tally: Tally,
     key: Vec<u8>,
+    values: Vec<u64>,
 }
 
 impl Detector {
@@ -88,6 +94,7 @@ impl Detector {
             windows: HashMap::new(),
             tally: Tally::default(),
             key: Vec::new(),
+            values: Vec::new(),
         }
     }
 
@@ -104,35 +111,39 @@ impl Detector {
         let Some(detect) = &rule.detect else {
             return Some(Detection::of(found, time));
         };
-        let value = match (&detect.distinct, found.distinct.take()) {
-            (None, _) => None,
-            // What has no value adds none.
-            (Some(_), None | Some(Tree::Null)) => {
-                self.tally.left_out += 1;
-                return None;
-            }
-            (Some(name), Some(value)) => Some((name, value)),
-        };
+        let values = std::mem::take(&mut found.values);
+        // What has no value adds none.
+        if values.contains(&Tree::Null) {
+            self.tally.left_out += 1;
+            return None;
+        }
         if detect.scope == Scope::Cluster && self.place == Place::Node {
             // Matches of different values must stay apart on their way to who counts them.
-            found
-                .group
-                .0
-                .extend(value.map(|(name, value)| (name.clone(), value)));
+            let names = detect.values.iter().map(|(name, _)| name.clone());
+            found.group.0.extend(names.zip(values));
+            if let Method::Sequence(_) = detect.method {
+                let steps = Tree::Int(i64::from(found.steps));
+                found.group.0.push((STEPS_NAME.to_owned(), steps));
+            }
             return Some(Detection::of(found, time));
         }
-        let tuple = Tuple {
-            first: time,
-            last: time,
-            count: 1,
-            value: value.map_or(0, |(_, value)| self.value(&value)),
-        };
+        self.values.clear();
+        self.key.clear();
+        tell_apart(&detect.method, &values, &mut self.key, &mut self.values);
         self.key.clear();
         for (_, value) in &found.group.0 {
             encode_tree(value, &mut self.key);
         }
-        let added = groups(&mut self.windows, detect, self.kept).add(&self.key, tuple);
+        let input = Input {
+            first: time,
+            last: time,
+            count: 1,
+            values: &self.values,
+            steps: found.steps,
+        };
+        let added = groups(&mut self.windows, detect, self.kept).add(&self.key, &input);
         self.tally.evicted += u64::from(added.evicted);
+        self.tally.evicted_values += added.evicted_values;
         if added.outcome == Outcome::Late {
             self.tally.left_out += 1;
             return None;
@@ -150,12 +161,6 @@ impl Detector {
         })
     }
 
-    fn value(&mut self, value: &Tree) -> u64 {
-        self.key.clear();
-        encode_tree(value, &mut self.key);
-        value_id(&self.key)
-    }
-
     /// Puts a group in that was kept. One that cannot be read, or is of no rule in `rules`, is left out.
     pub fn restore<'a>(&mut self, rules: impl IntoIterator<Item = &'a Rule>, kept: Vec<Changed>) {
         let detects: HashMap<&str, &Detect> = rules
@@ -167,7 +172,7 @@ impl Detector {
             let Some(detect) = detects.get(state.as_str()) else {
                 continue;
             };
-            let group = group.and_then(|bytes| Group::decode(&detect.threshold, &bytes).ok());
+            let group = group.and_then(|bytes| State::decode(&detect.method, &bytes).ok());
             if let Some(group) = group {
                 groups(&mut self.windows, detect, self.kept).restore(key, group);
             }
@@ -216,5 +221,40 @@ fn groups<'a>(windows: &'a mut HashMap<String, Groups>, detect: &Detect, kept: b
     let new = if kept { Groups::tracked } else { Groups::new };
     windows
         .entry(detect.state.clone())
-        .or_insert_with(|| new(detect.threshold, MAX_GROUPS))
+        .or_insert_with(|| new(detect.method.clone(), MAX_GROUPS))
+}
+
+/// What stands for the values of a match, in `out`. For new values each element of a list is one of its own, with every
+/// combination of the elements of others; no more than the first [`MAX_COMBINATIONS`].
+pub fn tell_apart(method: &Method, values: &[Tree], bytes: &mut Vec<u8>, out: &mut Vec<u64>) {
+    if values.is_empty() {
+        return;
+    }
+    let lists = matches!(method, Method::NewValue(_));
+    let length = |value: &Tree| match value {
+        Tree::List(list) if lists => list.len(),
+        _ => 1,
+    };
+    let combinations = values
+        .iter()
+        .map(length)
+        .fold(1_usize, usize::saturating_mul)
+        .min(MAX_COMBINATIONS);
+    for combination in 0..combinations {
+        bytes.clear();
+        let mut rest = combination;
+        for value in values {
+            let place = rest % length(value).max(1);
+            rest /= length(value).max(1);
+            match value {
+                Tree::List(list) if lists => {
+                    if let Some(element) = list.get(place) {
+                        encode_tree(element, bytes);
+                    }
+                }
+                value => encode_tree(value, bytes),
+            }
+        }
+        out.push(value_id(bytes));
+    }
 }

@@ -159,7 +159,8 @@ mod tests {
             pending: false,
             excepted: None,
             group: GroupKey(vec![("process.name".to_owned(), Tree::from(group))]),
-            distinct: None,
+            values: Vec::new(),
+            steps: 0,
             title: format!("title {group}"),
         };
         Detection::of(found, at)

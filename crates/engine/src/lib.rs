@@ -31,6 +31,6 @@ pub mod testing;
 mod unit;
 pub mod window;
 
-pub use detector::{Changed, Detection, Detector, Place, Tally};
+pub use detector::{Changed, Detection, Detector, MAX_COMBINATIONS, Place, Tally, tell_apart};
 pub use ruleset::{Excepted, Match, RuleSet};
 pub use unit::Scratch;

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use yagura_event::{Event, EventKind, GroupKey, Known, Record, Registry, Tree};
-use yagura_rules::{Rule, Target};
+use yagura_rules::detect::{Steps, UNTIL};
+use yagura_rules::{ExprId, Rule, Target};
 
 use crate::eval::Truth;
 use crate::literal::{Index, IndexBuilder, witness};
@@ -33,8 +34,10 @@ pub struct Match {
     pub excepted: Option<Excepted>,
     /// The values that it is grouped by.
     pub group: GroupKey,
-    /// The value that the rule's threshold tells apart, if it does.
-    pub distinct: Option<Tree>,
+    /// The values that the rule tells apart, if it does.
+    pub values: Vec<Tree>,
+    /// The steps of the rule's sequence that it belongs to.
+    pub steps: Steps,
     /// The title of its signal.
     pub title: String,
 }
@@ -53,6 +56,8 @@ struct Code {
     condition: Range,
     exceptions: Vec<Range>,
     joined: Vec<Range>,
+    /// Of the steps of a sequence, each with its bit.
+    steps: Vec<(Range, Steps)>,
 }
 
 impl RuleSet {
@@ -67,7 +72,12 @@ impl RuleSet {
             roots.push(nodes[rule.condition.index()]);
             let own = rule.exceptions.iter().map(|exception| exception.condition);
             let joined = rule.joined.iter().map(|exception| exception.condition);
-            roots.extend(own.chain(joined).map(|condition| nodes[condition.index()]));
+            let steps = steps(rule).map(|(condition, _)| condition);
+            roots.extend(
+                own.chain(joined)
+                    .chain(steps)
+                    .map(|condition| nodes[condition.index()]),
+            );
         }
         let (unit, ranges) = graph.lower(&roots);
         let mut ranges = ranges.into_iter();
@@ -78,6 +88,11 @@ impl RuleSet {
             let Some(condition) = own.next() else { break };
             let exceptions = own.collect();
             let joined = ranges.by_ref().take(rule.joined.len()).collect();
+            let bits = steps(&rule).map(|(_, bit)| bit);
+            let steps = bits
+                .zip(ranges.by_ref())
+                .map(|(bit, range)| (range, bit))
+                .collect();
             let index = u32::try_from(codes.len()).unwrap_or(u32::MAX);
             let texts = witness(&rule.program, rule.condition);
             for kind in rule.kinds.iter() {
@@ -88,6 +103,7 @@ impl RuleSet {
                 condition,
                 exceptions,
                 joined,
+                steps,
             });
         }
         Self {
@@ -154,6 +170,7 @@ impl RuleSet {
                 condition,
                 exceptions,
                 joined,
+                steps,
             } = &self.rules[index];
             match (rule.where_.target, event.container.is_some()) {
                 (Target::Host, true) | (Target::Container, false) => continue,
@@ -184,8 +201,12 @@ impl RuleSet {
                 Some(Excepted::Joined(place))
             });
             let group = show::group_key(&rule.group_by, event);
-            let distinct = rule.detect.as_ref().and_then(|detect| detect.threshold.distinct);
-            let distinct = distinct.map(|id| show::key_value(id, event));
+            let values = rule.detect.iter().flat_map(|detect| &detect.values);
+            let values = values.map(|(_, id)| show::key_value(*id, event)).collect();
+            let steps = steps
+                .iter()
+                .filter(|(range, _)| machine.truth(*range) != Truth::False);
+            let steps = steps.fold(0, |all, (_, bit)| all | bit);
             let title = show::title(&rule.title, event);
             matches.push(Match {
                 rule: index,
@@ -193,7 +214,8 @@ impl RuleSet {
                 pending,
                 excepted,
                 group,
-                distinct,
+                values,
+                steps,
                 title,
             });
         }
@@ -209,6 +231,14 @@ impl RuleSet {
         }
         Registry::workload().record(event, &fields)
     }
+}
+
+/// Conditions of the steps of a rule's sequence and of what ends it, with their bits.
+fn steps(rule: &Rule) -> impl Iterator<Item = (ExprId, Steps)> {
+    let steps = rule.detect.iter().flat_map(|detect| &detect.steps);
+    let bits = (0..Steps::BITS - 1).map(|place| 1 << place);
+    let until = rule.detect.iter().filter_map(|detect| detect.until);
+    steps.copied().zip(bits).chain(until.map(|until| (until, UNTIL)))
 }
 
 /// Whether an Exception object of that namespace reaches an event: while it is unknown whose pod it happened in, none of a

@@ -1,23 +1,29 @@
-//! Detection over time: how often, or of how many kinds, something matched within a time.
+//! Detection over time: how often something matched within a time, what was not seen before, what came after what.
 //!
-//! A [`Group`] is what one rule remembers of one group of matches. It is a function of the matches that it took, whatever
-//! the order in which they came: a match that comes late is judged as if it had come in time, as long as it is not later
-//! than [`Threshold::lateness`](yagura_rules::detect::Threshold::lateness). A window that holds is told at once and never taken back, and each match is told once.
+//! A [`State`] is what one rule remembers of one group of matches. It is a function of the matches that it took, whatever the
+//! order in which they came: a match that comes late is judged as if it had come in time, as long as it is not later than
+//! its method waits for. What is told is never taken back, and each match is told once.
 //!
 //! [`Groups`] keeps the groups of one rule in bounded memory. Where groups live elsewhere, as they do in the operator's
-//! store, a group is [`Group::encode`]d between two matches.
+//! store, a state is [`State::encode`]d between two matches.
 
+mod chain;
 mod encode;
 mod group;
 mod groups;
 mod shape;
+mod state;
+mod values;
 
 use sha2::{Digest, Sha256};
 use yagura_event::Timestamp;
 
+pub use chain::Chain;
 pub use encode::BadGroup;
 pub use group::Group;
 pub use groups::{Added, Groups, Kept, MAX_GROUPS};
+pub use state::{Input, State, Taken};
+pub use values::{MAX_VALUES, Values};
 
 /// One match, or several that came within a second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

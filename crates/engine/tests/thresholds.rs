@@ -10,7 +10,7 @@ use std::sync::Arc;
 use yagura_engine::testing::run_rule_tests;
 use yagura_engine::{Detection, Detector, Place, RuleSet, Scratch, Tally};
 use yagura_event::{Event, GroupKey, Registry, Timestamp, Tree, build_event};
-use yagura_rules::source::{DetectSource, ThresholdSource};
+use yagura_rules::source::{DetectSource, MethodSource, ThresholdSource};
 use yagura_rules::{ExceptionSource, Lists, Rule, RuleSource, RuleTest, compile};
 
 const SECOND: i64 = 1_000_000_000;
@@ -30,13 +30,15 @@ fn event(second: i64, pairs: &[(&str, &str)]) -> Event {
 /// Three within ten seconds, of each user.
 fn source(group_by: &[&str], distinct: Option<&str>) -> RuleSource {
     let mut source = RuleSource::new("r", "process.name == \"su\"");
-    source.detect = Some(DetectSource::Threshold(ThresholdSource {
-        count: 3,
-        within: 10 * SECOND,
+    source.detect = Some(DetectSource {
         group_by: group_by.iter().map(|field| (*field).to_owned()).collect(),
-        distinct: distinct.map(str::to_owned),
-        ..ThresholdSource::default()
-    }));
+        method: MethodSource::Threshold(ThresholdSource {
+            count: 3,
+            within: 10 * SECOND,
+            distinct: distinct.map(str::to_owned),
+            ..ThresholdSource::default()
+        }),
+    });
     source
 }
 

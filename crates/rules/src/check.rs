@@ -143,6 +143,22 @@ impl<'r> Checker<'r> {
         }
     }
 
+    /// A condition that holds when both do. It stands where `second` is written.
+    pub(crate) fn both(&mut self, first: ExprId, second: ExprId) -> ExprId {
+        self.join(second, Expr::And(vec![first, second]))
+    }
+
+    /// A condition that holds when one of `all` does. It stands where `at` is written.
+    pub(crate) fn any(&mut self, at: ExprId, all: Vec<ExprId>) -> ExprId {
+        self.join(at, Expr::Or(all))
+    }
+
+    fn join(&mut self, at: ExprId, expr: Expr) -> ExprId {
+        let (part, span) = self.place(at);
+        self.notes.push((Type::One(Scalar::Bool), part, span));
+        self.program.push(expr)
+    }
+
     /// Checks what a finding shows: its reader has to know what is meant.
     pub(crate) fn check_evidence(&mut self, source: &str, index: usize) -> Option<ExprId> {
         let part = Part::Evidence(index);

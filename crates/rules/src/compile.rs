@@ -8,14 +8,12 @@ use yagura_event::{FieldId, KindSet, Registry, Severity, Tree};
 use crate::check::Checker;
 use crate::cost::{Cost, costs};
 use crate::detect::{self, Detect};
-use crate::diagnostic::{Code, Diagnostic, Part, Span};
+use crate::diagnostic::{Code, Diagnostic, Part, Place, Span};
 use crate::expr::{ExprId, Program};
 use crate::limits;
 use crate::lists::Lists;
 use crate::reach::reach;
-use crate::source::{
-    CheckSource, DetectSource, ExceptionSource, JoinedSource, LetSource, RuleSource, WhereSource,
-};
+use crate::source::{CheckSource, ExceptionSource, JoinedSource, LetSource, RuleSource, WhereSource};
 use crate::template::{Template, find_field};
 
 /// A compiled exception.
@@ -125,27 +123,15 @@ pub fn compile_placed(
         "grouping fields",
         rule.signal.group_by.len(),
     );
-    bound(
-        &mut checker,
-        Part::Field(0),
-        "shown fields",
-        rule.signal.fields.len(),
-    );
     let condition = checker.check_condition(&rule.condition, Part::Condition);
     let exceptions = check_exceptions(&mut checker, &rule.exceptions);
     let title = Template::compile(rule.signal_title(), registry, &mut checker.sink);
-    let (detect, group_by) = check_grouping(&mut checker, rule, registry);
-    let mut fields = Vec::new();
-    for (index, name) in rule.signal.fields.iter().take(limits::PARTS).enumerate() {
-        let span = Span::new(0, name.len());
-        fields.extend(find_field(
-            name,
-            registry,
-            Part::Field(index),
-            span,
-            &mut checker.sink,
-        ));
-    }
+    let Grouping {
+        detect,
+        group_by,
+        conditions,
+    } = check_grouping(&mut checker, rule, condition, registry);
+    let fields = check_fields(&mut checker, rule, registry);
     let joined = check_joined(&mut checker, &rule.joined);
     checker.warn_unused();
 
@@ -157,11 +143,19 @@ pub fn compile_placed(
         };
         return (compiled, Vec::new());
     };
+    let mut kinds = KindSet::of(&[]);
+    for condition in &conditions {
+        let reached = check_reach(&mut checker, registry, *condition);
+        kinds = reached.iter().fold(kinds, KindSet::with);
+    }
+    let condition = match conditions.as_slice() {
+        [only] => *only,
+        _ => checker.any(condition, conditions),
+    };
     let roots: Vec<ExprId> = std::iter::once(condition)
         .chain(exceptions.iter().map(|e| e.condition))
         .collect();
     let cost = check_cost(&mut checker, registry, &roots, limits::COST);
-    let kinds = check_reach(&mut checker, registry, condition);
     check_joined_cost(&mut checker, registry, &joined);
     let rule = (!checker.sink.has_errors()).then(|| {
         Arc::new(Rule {
@@ -195,12 +189,36 @@ pub fn compile_placed(
     (compiled, places)
 }
 
-/// What a rule counts over time, and by which fields its matches make signals of their own.
+fn check_fields(checker: &mut Checker<'_>, rule: &RuleSource, registry: &Registry) -> Vec<FieldId> {
+    let names = &rule.signal.fields;
+    bound(checker, Part::Field(0), "shown fields", names.len());
+    let mut fields = Vec::new();
+    for (index, name) in names.iter().take(limits::PARTS).enumerate() {
+        let span = Span::new(0, name.len());
+        fields.extend(find_field(
+            name,
+            registry,
+            Part::Field(index),
+            span,
+            &mut checker.sink,
+        ));
+    }
+    fields
+}
+
+/// What a rule looks for over time, by which fields its matches make signals of their own, and what each of them meets.
+struct Grouping {
+    detect: Option<Detect>,
+    group_by: Vec<(String, FieldId)>,
+    conditions: Vec<ExprId>,
+}
+
 fn check_grouping(
     checker: &mut Checker<'_>,
     rule: &RuleSource,
+    condition: Option<ExprId>,
     registry: &Registry,
-) -> (Option<Detect>, Vec<(String, FieldId)>) {
+) -> Grouping {
     if let (Some(_), Some(name)) = (&rule.detect, rule.signal.group_by.first()) {
         let span = Span::new(0, name.len());
         let message = "matches of this rule are grouped by detect already".to_owned();
@@ -208,11 +226,14 @@ fn check_grouping(
         checker.error(Code::GROUPED_TWICE, Part::GroupBy(0), span, message, help);
     }
     if let Some(source) = &rule.detect {
-        let DetectSource::Threshold(threshold) = source;
-        let fields = threshold.group_by.len();
-        bound(checker, Part::DetectGroupBy(0), "grouping fields", fields);
-        let (detect, group_by) = detect::compile(source, rule.state(), registry, &mut checker.sink);
-        return (Some(detect), group_by);
+        let part = Part::Detect(source.method.name(), Place::GroupBy(0));
+        bound(checker, part, "grouping fields", source.group_by.len());
+        let compiled = detect::compile(checker, rule, source, condition, registry);
+        return Grouping {
+            detect: Some(compiled.detect),
+            group_by: compiled.group_by,
+            conditions: compiled.conditions,
+        };
     }
     let mut group_by = Vec::new();
     for (index, name) in rule.signal.group_by.iter().take(limits::PARTS).enumerate() {
@@ -221,7 +242,11 @@ fn check_grouping(
             group_by.push((name.clone(), id));
         }
     }
-    (None, group_by)
+    Grouping {
+        detect: None,
+        group_by,
+        conditions: condition.into_iter().collect(),
+    }
 }
 
 /// A compiled check.

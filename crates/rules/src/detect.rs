@@ -1,11 +1,18 @@
-//! How matches become detections: from how many of them on, within which time, and where that is counted.
+//! How matches become detections: what is looked for among them, and where.
+
+mod method;
+mod numbers;
 
 use yagura_event::{FieldId, Registry};
 
-use crate::diagnostic::{Code, Part, Sink, Span};
+use crate::check::Checker;
+use crate::diagnostic::{MethodName, Part, Place, Span};
+use crate::expr::ExprId;
 use crate::limits;
-use crate::source::{DetectSource, ThresholdSource, WindowSource};
+use crate::source::{DetectSource, MethodSource, RuleSource, SequenceSource, ThresholdSource, WindowSource};
 use crate::template::find_field;
+
+pub use method::{Method, NewValue, Sequence, Shape, Steps, Threshold, UNTIL};
 
 /// Most different values that a threshold may ask for: they are told apart exactly.
 pub const MAX_DISTINCT: u64 = 1_024;
@@ -13,39 +20,22 @@ pub const MAX_DISTINCT: u64 = 1_024;
 pub const MAX_COUNT: u64 = 1_000_000;
 /// Longest window, in nanoseconds: 24 hours, as long as a signal takes matches.
 pub const MAX_WITHIN: i64 = 24 * 3_600 * 1_000_000_000;
+/// Longest time that values are learned or remembered, in nanoseconds: 90 days.
+pub const MAX_FORGET: i64 = 90 * MAX_WITHIN;
+/// Most fields whose values together are one.
+pub const MAX_FIELDS: usize = 5;
+/// Most steps of a sequence.
+pub const MAX_STEPS: usize = 10;
+/// Most matches that all steps of a sequence take together.
+pub const MAX_SEQUENCE: u64 = 64;
 /// How much later than others a match may come that one node saw, in nanoseconds.
 pub const NODE_LATENESS: i64 = 10 * 1_000_000_000;
 /// The same across nodes.
 pub const CLUSTER_LATENESS: i64 = 120 * 1_000_000_000;
 
-/// How windows lie.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Shape {
-    /// Any interval of that length, without its beginning: `(t - within, t]`.
-    Sliding,
-    /// One begins with the first match that lies in none before it, and ends after its length.
-    Fixed,
-    /// One begins like that and goes on until no match comes for longer than `gap` nanoseconds, but at most for its length.
-    Session {
-        /// The longest pause.
-        gap: i64,
-    },
-}
-
-/// So many matches, or so many different values, within a time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Threshold {
-    /// How many at least.
-    pub count: u64,
-    /// Length of the window, in nanoseconds.
-    pub within: i64,
-    /// How windows lie.
-    pub shape: Shape,
-    /// The field whose different values are counted; `None`: matches are.
-    pub distinct: Option<FieldId>,
-    /// How much later than the newest of its group a match may come, in nanoseconds.
-    pub lateness: i64,
-}
+/// What a match of a sequence carries on its way to who counts it, beside its group: its [`Steps`] as a number. No field
+/// has this name.
+pub const STEPS_NAME: &str = "detect.steps";
 
 /// Where the windows of a rule are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,48 +59,121 @@ impl Scope {
 /// How matches of a rule become detections.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Detect {
-    /// From how many on.
-    pub threshold: Threshold,
-    /// Name of the field whose values are told apart.
-    pub distinct: Option<String>,
-    /// Where that is counted.
+    /// What is looked for.
+    pub method: Method,
+    /// Fields whose values are told apart, with their names.
+    pub values: Vec<(String, FieldId)>,
+    /// Conditions of the steps of a sequence, in order.
+    pub steps: Vec<ExprId>,
+    /// What ends a sequence.
+    pub until: Option<ExprId>,
+    /// Where it is looked for.
     pub scope: Scope,
     /// Changes with what the state means, and with nothing else: state of another one is of no use.
     pub state: String,
 }
 
-/// Compiles `detect`. Its grouping fields are the rule's.
+impl Detect {
+    /// Names of what a match carries beside its group on its way to who counts it.
+    pub fn carried(&self) -> impl Iterator<Item = &str> {
+        let steps = matches!(self.method, Method::Sequence(_)).then_some(STEPS_NAME);
+        self.values.iter().map(|(name, _)| name.as_str()).chain(steps)
+    }
+}
+
+/// A rule's `detect`, compiled.
+pub(crate) struct Compiled {
+    pub(crate) detect: Detect,
+    pub(crate) group_by: Vec<(String, FieldId)>,
+    /// What each part of the rule's matches meets: the condition and that of a step.
+    pub(crate) conditions: Vec<ExprId>,
+}
+
+/// Compiles `detect` of a rule. Its grouping fields are the rule's.
 pub(crate) fn compile(
+    checker: &mut Checker<'_>,
+    rule: &RuleSource,
     source: &DetectSource,
-    state: String,
+    condition: Option<ExprId>,
     registry: &Registry,
-    sink: &mut Sink,
-) -> (Detect, Vec<(String, FieldId)>) {
-    let DetectSource::Threshold(source) = source;
-    check_numbers(source, sink);
+) -> Compiled {
+    let method = source.method.name();
+    let part = |place| Part::Detect(method, place);
     let mut group_by = Vec::new();
     for (index, name) in source.group_by.iter().take(limits::PARTS).enumerate() {
-        let part = Part::DetectGroupBy(index);
-        if let Some(id) = find_field(name, registry, part, Span::new(0, name.len()), sink) {
-            group_by.push((name.clone(), id));
-        }
+        group_by.extend(field(checker, part(Place::GroupBy(index)), name, registry));
     }
-    let distinct = source.distinct.as_ref();
-    let distinct = distinct.and_then(|name| {
-        find_field(
-            name,
-            registry,
-            Part::DetectDistinct,
-            Span::new(0, name.len()),
-            sink,
-        )
-    });
     let scope = if group_by.iter().any(|(_, id)| registry.field(*id).of_one_node) {
         Scope::Node
     } else {
         Scope::Cluster
     };
-    let threshold = Threshold {
+    let lateness = match scope {
+        Scope::Node => NODE_LATENESS,
+        Scope::Cluster => CLUSTER_LATENESS,
+    };
+    numbers::check(&source.method, &mut checker.sink);
+    let mut detect = Detect {
+        method: Method::Threshold(threshold(&ThresholdSource::default(), None, lateness)),
+        values: Vec::new(),
+        steps: Vec::new(),
+        until: None,
+        scope,
+        state: rule.state(),
+    };
+    let mut conditions: Vec<ExprId> = condition.into_iter().collect();
+    match &source.method {
+        MethodSource::Threshold(source) => {
+            let distinct = source.distinct.as_ref();
+            let distinct = distinct.and_then(|name| field(checker, part(Place::Distinct), name, registry));
+            let id = distinct.as_ref().map(|(_, id)| *id);
+            detect.method = Method::Threshold(threshold(source, id, lateness));
+            detect.values.extend(distinct);
+        }
+        MethodSource::NewValue(source) => {
+            for (index, name) in source.fields.iter().take(MAX_FIELDS).enumerate() {
+                let field = field(checker, part(Place::Field(index)), name, registry);
+                detect.values.extend(field);
+            }
+            detect.method = Method::NewValue(NewValue {
+                learn_for: source.learn_for,
+                learn_matches: source.learn_matches,
+                forget_after: source.forget_after,
+            });
+        }
+        MethodSource::Sequence(source) => {
+            steps(checker, source, &mut detect);
+            if let Some(condition) = condition {
+                let steps = detect.steps.iter().chain(&detect.until);
+                conditions = steps.map(|step| checker.both(condition, *step)).collect();
+            }
+            detect.method = Method::Sequence(Sequence {
+                within: source.within,
+                counts: counts(source),
+                lateness,
+            });
+        }
+    }
+    Compiled {
+        detect,
+        group_by,
+        conditions,
+    }
+}
+
+fn field(
+    checker: &mut Checker<'_>,
+    part: Part,
+    name: &str,
+    registry: &Registry,
+) -> Option<(String, FieldId)> {
+    let span = Span::new(0, name.len());
+    let id = find_field(name, registry, part, span, &mut checker.sink)?;
+    Some((name.to_owned(), id))
+}
+
+fn threshold(source: &ThresholdSource, distinct: Option<FieldId>, lateness: i64) -> Threshold {
+    Threshold {
         count: source.count,
         within: source.within,
         shape: match source.window {
@@ -119,57 +182,30 @@ pub(crate) fn compile(
             WindowSource::Session { gap } => Shape::Session { gap },
         },
         distinct,
-        lateness: match scope {
-            Scope::Node => NODE_LATENESS,
-            Scope::Cluster => CLUSTER_LATENESS,
-        },
-    };
-    let detect = Detect {
-        threshold,
-        distinct: source.distinct.clone(),
-        scope,
-        state,
-    };
-    (detect, group_by)
+        lateness,
+    }
 }
 
-fn check_numbers(source: &ThresholdSource, sink: &mut Sink) {
-    let most = if source.distinct.is_some() {
-        MAX_DISTINCT
-    } else {
-        MAX_COUNT
+fn steps(checker: &mut Checker<'_>, source: &SequenceSource, detect: &mut Detect) {
+    let part = |place| Part::Detect(MethodName::Sequence, place);
+    for (index, step) in source.steps.iter().take(MAX_STEPS).enumerate() {
+        detect
+            .steps
+            .extend(checker.check_condition(&step.condition, part(Place::Step(index))));
+    }
+    if let Some(until) = &source.until {
+        detect.until = checker.check_condition(until, part(Place::Until));
+    }
+}
+
+/// Numbers that were found wrong stay in the bounds that the engine relies on.
+fn counts(source: &SequenceSource) -> Box<[u32]> {
+    let mut left = MAX_SEQUENCE;
+    let count = |count: u64| {
+        let count = count.clamp(1, left.max(1));
+        left = left.saturating_sub(count);
+        u32::try_from(count).unwrap_or(1)
     };
-    if !(1..=most).contains(&source.count) {
-        let message = format!("a threshold of {} is not between 1 and {most}", source.count);
-        sink.push(
-            Code::BAD_THRESHOLD,
-            Part::DetectCount,
-            Span::default(),
-            message,
-            None,
-        );
-    }
-    if !(1..=MAX_WITHIN).contains(&source.within) {
-        let message = "the window is not between a nanosecond and 24 hours long".to_owned();
-        sink.push(
-            Code::BAD_THRESHOLD,
-            Part::DetectWithin,
-            Span::default(),
-            message,
-            None,
-        );
-    }
-    if let WindowSource::Session { gap } = source.window
-        && !(1..=source.within).contains(&gap)
-    {
-        let message = "the pause that ends a session is longer than the session may be, or none".to_owned();
-        let help = Some("let gap be at most as long as within".to_owned());
-        sink.push(
-            Code::BAD_THRESHOLD,
-            Part::DetectWithin,
-            Span::default(),
-            message,
-            help,
-        );
-    }
+    let steps = source.steps.iter().take(MAX_STEPS);
+    steps.map(|step| step.count).map(count).collect()
 }

@@ -3,10 +3,12 @@
 use std::fmt;
 
 mod code;
+mod place;
 mod position;
 mod render;
 
 pub use code::{CATALOGUE, Code, Entry};
+pub use place::{MethodName, Place};
 pub use position::{Origin, Piece, Position};
 pub use render::render;
 
@@ -80,14 +82,8 @@ pub enum Part {
     Exception(usize),
     /// The condition of an Exception object that the rule carries.
     Joined(usize),
-    /// `detect.threshold.groupBy[n]`.
-    DetectGroupBy(usize),
-    /// `detect.threshold.distinct`.
-    DetectDistinct,
-    /// `detect.threshold.count`.
-    DetectCount,
-    /// `detect.threshold.within`.
-    DetectWithin,
+    /// A place in the method of `detect`.
+    Detect(MethodName, Place),
     /// `signal.title`.
     Title,
     /// `signal.groupBy[n]`.
@@ -112,10 +108,7 @@ impl fmt::Display for Part {
             Self::Let(index) => write!(f, "let[{index}].value"),
             Self::Exception(index) => write!(f, "exceptions[{index}].condition"),
             Self::Joined(index) => write!(f, "joined[{index}].condition"),
-            Self::DetectGroupBy(index) => write!(f, "detect.threshold.groupBy[{index}]"),
-            Self::DetectDistinct => f.write_str("detect.threshold.distinct"),
-            Self::DetectCount => f.write_str("detect.threshold.count"),
-            Self::DetectWithin => f.write_str("detect.threshold.within"),
+            Self::Detect(method, place) => write!(f, "detect.{}.{place}", method.as_str()),
             Self::Title => f.write_str("signal.title"),
             Self::GroupBy(index) => write!(f, "signal.groupBy[{index}]"),
             Self::Field(index) => write!(f, "signal.fields[{index}]"),

@@ -33,7 +33,9 @@ mod suggest;
 pub mod template;
 
 pub use compile::{Check, Compiled, CompiledCheck, Rule, compile, compile_check};
-pub use diagnostic::{CATALOGUE, Code, Diagnostic, Level, Origin, Part, Piece, Position, Span, render};
+pub use diagnostic::{
+    CATALOGUE, Code, Diagnostic, Level, MethodName, Origin, Part, Piece, Place, Position, Span, render,
+};
 pub use expr::{Expr, ExprId, Program};
 pub use function::{FunctionDoc, functions};
 pub use lists::{ListType, Lists, NamedList};
@@ -43,4 +45,4 @@ pub use source::{
 
 /// Version of the language. It rises with the first release that has something that the compiler of the release before would refuse
 /// or read otherwise.
-pub const LANGUAGE_VERSION: u32 = 1;
+pub const LANGUAGE_VERSION: u32 = 2;

@@ -6,7 +6,12 @@ use yagura_event::{Severity, Tree};
 
 use crate::diagnostic::Part;
 
+mod detect;
 mod hash;
+
+pub use detect::{
+    DetectSource, MethodSource, NewValueSource, SequenceSource, StepSource, ThresholdSource, WindowSource,
+};
 
 /// A name for a part of a condition.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -120,54 +125,6 @@ pub struct WhereSource {
     pub pods: Option<Selector>,
 }
 
-/// How the windows of a threshold lie.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum WindowSource {
-    /// Any interval of that length.
-    #[default]
-    Sliding,
-    /// One begins with the first match after the one before it.
-    Fixed,
-    /// One ends when no match came for so many nanoseconds.
-    Session {
-        /// The longest pause.
-        gap: i64,
-    },
-}
-
-impl WindowSource {
-    /// Its name in the API.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Sliding => "sliding",
-            Self::Fixed => "fixed",
-            Self::Session { .. } => "session",
-        }
-    }
-}
-
-/// So many matches, or different values, within a time.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ThresholdSource {
-    /// How many at least.
-    pub count: u64,
-    /// Within how many nanoseconds.
-    pub within: i64,
-    /// Fields whose values matches must share to be counted together.
-    pub group_by: Vec<String>,
-    /// The field whose different values are counted; `None`: matches are.
-    pub distinct: Option<String>,
-    /// How windows lie.
-    pub window: WindowSource,
-}
-
-/// How matches become detections.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum DetectSource {
-    /// From so many of them on.
-    Threshold(ThresholdSource),
-}
-
 /// What becomes of matches.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SignalSource {
@@ -246,10 +203,6 @@ impl RuleSource {
 
     /// The text that spans in a part of the rule count from.
     pub fn text_of(&self, part: Part) -> &str {
-        let threshold = || {
-            let DetectSource::Threshold(threshold) = self.detect.as_ref()?;
-            Some(threshold)
-        };
         let text = match part {
             Part::Source => Some(&self.source),
             Part::Condition => Some(&self.condition),
@@ -257,17 +210,22 @@ impl RuleSource {
             Part::Let(index) => self.lets.get(index).map(|one| &one.value),
             Part::Exception(index) => self.exceptions.get(index).map(|one| &one.condition),
             Part::Joined(index) => self.joined.get(index).map(|one| &one.condition),
-            Part::DetectGroupBy(index) => threshold().and_then(|threshold| threshold.group_by.get(index)),
-            Part::DetectDistinct => threshold().and_then(|threshold| threshold.distinct.as_ref()),
+            Part::Detect(_, place) => self.detect.as_ref().and_then(|detect| detect.text_of(place)),
             Part::Title => return self.signal_title(),
             Part::GroupBy(index) => self.signal.group_by.get(index),
             Part::Field(index) => self.signal.fields.get(index),
-            // Numbers, and parts of checks.
-            Part::DetectCount | Part::DetectWithin | Part::AppliesWhen | Part::Pass | Part::Evidence(_) => {
-                None
-            }
+            // Parts of checks.
+            Part::AppliesWhen | Part::Pass | Part::Evidence(_) => None,
         };
         text.map_or("", String::as_str)
+    }
+
+    /// The version of the language that has all it says. An agent of an older one refuses it.
+    pub fn language_version(&self) -> u32 {
+        match self.detect.as_ref().map(|detect| &detect.method) {
+            Some(MethodSource::NewValue(_) | MethodSource::Sequence(_)) => 2,
+            Some(MethodSource::Threshold(_)) | None => 1,
+        }
     }
 
     /// The title that signals get.

@@ -2,7 +2,7 @@
 
 use yagura_event::{FieldId, Registry, Type};
 
-use crate::diagnostic::{Code, Part, Sink, Span};
+use crate::diagnostic::{Code, Part, Place, Sink, Span};
 use crate::limits;
 use crate::suggest::nearest;
 
@@ -82,7 +82,7 @@ pub(crate) fn find_field(
     if let Some(id) = registry.find(name) {
         let single = matches!(
             part,
-            Part::GroupBy(_) | Part::DetectGroupBy(_) | Part::DetectDistinct
+            Part::GroupBy(_) | Part::Detect(_, Place::GroupBy(_) | Place::Distinct)
         );
         if single && matches!(registry.field(id).ty, Type::List(_)) {
             let help = Some("group by fields with one value".to_owned());

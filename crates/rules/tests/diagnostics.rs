@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use yagura_event::{Registry, Tree};
 use yagura_rules::detect::Scope;
-use yagura_rules::source::{DetectSource, JoinedSource, ThresholdSource, WindowSource};
+use yagura_rules::source::{
+    DetectSource, JoinedSource, MethodSource, NewValueSource, SequenceSource, StepSource, ThresholdSource,
+    WindowSource,
+};
 use yagura_rules::{
     CATALOGUE, CheckSource, Code, Diagnostic, ExceptionSource, LetSource, Lists, Part, RuleSource, compile,
     compile_check,
@@ -242,6 +245,8 @@ fn examples_of_the_catalogue_have_their_codes() {
                     }];
                 }
                 "threshold" => source.detect = Some(threshold(value)),
+                "newValue" => source.detect = Some(method(MethodSource::NewValue(NewValueSource::default()))),
+                "sequence" => source.detect = Some(method(MethodSource::Sequence(SequenceSource::default()))),
                 _ => entry.example.clone_into(&mut source.condition),
             }
         }
@@ -418,24 +423,33 @@ fn threshold(text: &str) -> DetectSource {
         let digits = rest.chars().take_while(char::is_ascii_digit);
         digits.collect::<String>().parse::<i64>().unwrap_or(-1)
     };
-    DetectSource::Threshold(ThresholdSource {
+    method(MethodSource::Threshold(ThresholdSource {
         count: number("count").unsigned_abs(),
         within: number("within") * 1_000_000_000,
         ..ThresholdSource::default()
-    })
+    }))
+}
+
+fn method(method: MethodSource) -> DetectSource {
+    DetectSource {
+        group_by: Vec::new(),
+        method,
+    }
 }
 
 #[test]
 fn thresholds_are_checked_in_their_own_parts() {
     let mut source = RuleSource::new("r", "process.pid == 1");
     source.signal.group_by = vec!["container.id".to_owned()];
-    source.detect = Some(DetectSource::Threshold(ThresholdSource {
-        count: 1_025,
-        within: 60,
+    source.detect = Some(DetectSource {
         group_by: vec!["process.user.nam".to_owned()],
-        distinct: Some("process.args".to_owned()),
-        window: WindowSource::Session { gap: 61 },
-    }));
+        method: MethodSource::Threshold(ThresholdSource {
+            count: 1_025,
+            within: 60,
+            distinct: Some("process.args".to_owned()),
+            window: WindowSource::Session { gap: 61 },
+        }),
+    });
     let found: Vec<(String, String)> = diagnose(&source)
         .iter()
         .map(|diagnostic| (diagnostic.part.to_string(), diagnostic.to_string()))
@@ -469,15 +483,90 @@ fn thresholds_are_checked_in_their_own_parts() {
 }
 
 #[test]
+fn new_values_and_sequences_are_checked_in_their_own_parts() {
+    let found = |detect: DetectSource| {
+        let mut source = RuleSource::new("r", "event.kind == \"process.exec\"");
+        source.detect = Some(detect);
+        let found = diagnose(&source);
+        found
+            .iter()
+            .map(|diagnostic| format!("{}: {diagnostic}", diagnostic.part))
+            .collect::<Vec<_>>()
+    };
+    let new = |fields: &[&str], learn_for, forget_after| {
+        method(MethodSource::NewValue(NewValueSource {
+            fields: fields.iter().map(|field| (*field).to_owned()).collect(),
+            learn_for,
+            learn_matches: 0,
+            forget_after,
+        }))
+    };
+    assert_eq!(found(new(&["process.name", "process.args"], 1, 2)), [""; 0]);
+    assert_eq!(
+        found(new(&["process.nam"], 3, 2)),
+        [
+            "detect.newValue.fields[0]: error[Y0041]: unknown field process.nam (did you mean process.name?)",
+            "detect.newValue.forgetAfter: error[Y0046]: values are forgotten before learning ends (let forgetAfter be at least learnFor)",
+        ]
+    );
+    assert_eq!(
+        found(new(&["process.name"; 6], 0, 1)),
+        ["detect.newValue.fields[0]: error[Y0046]: a value of 6 fields is not one of 1 to 5"]
+    );
+
+    let sequence = |steps: &[(&str, u64)], until: Option<&str>| {
+        let steps = steps.iter().map(|(condition, count)| StepSource {
+            condition: (*condition).to_owned(),
+            count: *count,
+        });
+        method(MethodSource::Sequence(SequenceSource {
+            within: 60,
+            steps: steps.collect(),
+            until: until.map(str::to_owned),
+        }))
+    };
+    let (curl, sh) = ("process.name == \"curl\"", "process.name == \"sh\"");
+    assert_eq!(
+        found(sequence(&[(curl, 63), (sh, 1)], Some("process.pid == 1"))),
+        [""; 0]
+    );
+    assert_eq!(
+        found(sequence(
+            &[(curl, 60), ("process.name", 5), (sh, 0)],
+            Some("process.pdi == 1")
+        )),
+        [
+            "detect.sequence.steps[1].condition: error[Y0025]: the result is a string, not true or false (compare it with something, or use has(…))",
+            "detect.sequence.steps[1].count: error[Y0047]: up to this step the sequence takes 65 matches, more than 64 (count fewer of them)",
+            "detect.sequence.until: error[Y0021]: unknown field process.pdi (did you mean process.pid?)",
+        ]
+    );
+    assert_eq!(
+        found(sequence(&[(curl, 1)], None)),
+        [
+            "detect.sequence.steps[0].condition: error[Y0047]: one match is no sequence (leave detect out, or add a step)"
+        ]
+    );
+    assert_eq!(
+        found(sequence(&[(curl, 1), ("process.exit_code == 1", 1)], None)),
+        [
+            "detect.sequence.steps[1].condition: warning[Y0103]: no kind of event can meet this (`yagura fields` says which kinds have a field)"
+        ]
+    );
+}
+
+#[test]
 fn windows_are_on_nodes_when_what_they_group_by_is() {
     let scope = |group_by: &[&str]| {
         let mut source = RuleSource::new("r", "process.pid == 1");
-        source.detect = Some(DetectSource::Threshold(ThresholdSource {
-            count: 2,
-            within: 60,
+        source.detect = Some(DetectSource {
             group_by: group_by.iter().map(|field| (*field).to_owned()).collect(),
-            ..ThresholdSource::default()
-        }));
+            method: MethodSource::Threshold(ThresholdSource {
+                count: 2,
+                within: 60,
+                ..ThresholdSource::default()
+            }),
+        });
         let rule = compile(&source, Registry::workload(), &Lists::default())
             .rule
             .unwrap();

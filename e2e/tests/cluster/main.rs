@@ -10,6 +10,7 @@ mod count_repeated_acts;
 mod detect_host_process;
 mod detect_shell_in_pod;
 mod except_matches;
+mod follow_over_time;
 mod follow_rule_changes;
 mod judge_posture;
 mod keep_shipped_content;

@@ -74,6 +74,7 @@ impl Counting {
             self.metrics.window_told.add(tally.told);
             self.metrics.window_left_out.add(tally.left_out);
             self.metrics.window_evicted.add(tally.evicted);
+            self.metrics.window_evicted_values.add(tally.evicted_values);
         }
         detection
     }

@@ -3,8 +3,9 @@
 use yagura_event::severity::UnknownSeverity;
 use yagura_proto::v1;
 use yagura_rules::source::{
-    DetectSource, ExceptionSource, JoinedSource, LetSource, Requirement, RuleSource, Selector, SelectorOp,
-    SignalSource, Target, ThresholdSource, WhereSource, WindowSource,
+    DetectSource, ExceptionSource, JoinedSource, LetSource, MethodSource, NewValueSource, Requirement,
+    RuleSource, Selector, SelectorOp, SequenceSource, SignalSource, StepSource, Target, ThresholdSource,
+    WhereSource, WindowSource,
 };
 
 /// The body says something that this agent does not know.
@@ -19,6 +20,9 @@ pub(super) enum BodyError {
     /// An operator of a selector.
     #[error("unknown operator {0:?} in a selector; use In, NotIn, Exists or DoesNotExist")]
     Operator(String),
+    /// How matches become detections.
+    #[error("more than one of threshold, new_value and sequence")]
+    Methods,
     /// How windows lie.
     #[error("unknown window {0:?}; use sliding, fixed or session")]
     Window(String),
@@ -59,7 +63,7 @@ pub(super) fn source(body: &v1::RuleBody) -> Result<RuleSource, BodyError> {
                 expires: (joined.expires != 0).then_some(joined.expires),
             })
             .collect(),
-        detect: body.threshold.as_ref().map(threshold).transpose()?,
+        detect: detect(body)?,
         signal: SignalSource {
             title: body.title.clone(),
             group_by: body.group_by.clone(),
@@ -69,11 +73,24 @@ pub(super) fn source(body: &v1::RuleBody) -> Result<RuleSource, BodyError> {
     })
 }
 
-fn threshold(threshold: &v1::Threshold) -> Result<DetectSource, BodyError> {
-    Ok(DetectSource::Threshold(ThresholdSource {
+fn detect(body: &v1::RuleBody) -> Result<Option<DetectSource>, BodyError> {
+    let (group_by, method) = match (&body.threshold, &body.new_value, &body.sequence) {
+        (None, None, None) => return Ok(None),
+        (Some(threshold), None, None) => (&threshold.group_by, self::threshold(threshold)?),
+        (None, Some(new), None) => (&new.group_by, new_value(new)),
+        (None, None, Some(sequence)) => (&sequence.group_by, self::sequence(sequence)),
+        _ => return Err(BodyError::Methods),
+    };
+    Ok(Some(DetectSource {
+        group_by: group_by.clone(),
+        method,
+    }))
+}
+
+fn threshold(threshold: &v1::Threshold) -> Result<MethodSource, BodyError> {
+    Ok(MethodSource::Threshold(ThresholdSource {
         count: threshold.count,
         within: threshold.within,
-        group_by: threshold.group_by.clone(),
         distinct: (!threshold.distinct.is_empty()).then(|| threshold.distinct.clone()),
         window: match threshold.window.as_str() {
             "sliding" => WindowSource::Sliding,
@@ -82,6 +99,27 @@ fn threshold(threshold: &v1::Threshold) -> Result<DetectSource, BodyError> {
             other => return Err(BodyError::Window(other.to_owned())),
         },
     }))
+}
+
+fn new_value(new: &v1::NewValue) -> MethodSource {
+    MethodSource::NewValue(NewValueSource {
+        fields: new.fields.clone(),
+        learn_for: new.learn_for,
+        learn_matches: new.learn_matches,
+        forget_after: new.forget_after,
+    })
+}
+
+fn sequence(sequence: &v1::Sequence) -> MethodSource {
+    let step = |step: &v1::Step| StepSource {
+        condition: step.condition.clone(),
+        count: step.count,
+    };
+    MethodSource::Sequence(SequenceSource {
+        within: sequence.within,
+        steps: sequence.steps.iter().map(step).collect(),
+        until: (!sequence.until.is_empty()).then(|| sequence.until.clone()),
+    })
 }
 
 fn scope(scope: &v1::Where) -> Result<WhereSource, BodyError> {

@@ -4,6 +4,7 @@
 #[rustfmt::skip]
 pub(super) const FILES: &[(&str, &str)] = &[
     ("content/detections/process/cluster-client-in-container.yaml", include_str!("../../../content/detections/process/cluster-client-in-container.yaml")),
+    ("content/detections/process/download-then-run-in-container.yaml", include_str!("../../../content/detections/process/download-then-run-in-container.yaml")),
     ("content/detections/process/executable-not-in-image.yaml", include_str!("../../../content/detections/process/executable-not-in-image.yaml")),
     ("content/detections/process/execution-from-temporary-directory.yaml", include_str!("../../../content/detections/process/execution-from-temporary-directory.yaml")),
     ("content/detections/process/memfd-execution.yaml", include_str!("../../../content/detections/process/memfd-execution.yaml")),

@@ -5,10 +5,9 @@ use std::sync::Arc;
 use yagura_crds::DetectionRule;
 use yagura_crds::convert::lifetime;
 use yagura_proto::{content, v1};
-use yagura_rules::LANGUAGE_VERSION;
 use yagura_rules::source::{
-    DetectSource, ExceptionSource, JoinedSource, LetSource, Requirement, Selector, SignalSource,
-    ThresholdSource, WhereSource, WindowSource,
+    DetectSource, ExceptionSource, JoinedSource, LetSource, MethodSource, NewValueSource, Requirement,
+    Selector, SequenceSource, SignalSource, StepSource, ThresholdSource, WhereSource, WindowSource,
 };
 
 use super::validate::Valid;
@@ -55,24 +54,53 @@ fn meta(rule: &DetectionRule, valid: &Valid) -> RuleMeta {
     }
 }
 
-fn threshold(DetectSource::Threshold(threshold): &DetectSource) -> v1::Threshold {
+fn threshold(group_by: &[String], threshold: &ThresholdSource) -> v1::Threshold {
     let ThresholdSource {
         count,
         within,
-        group_by,
         distinct,
         window,
     } = threshold;
     v1::Threshold {
         count: *count,
         within: *within,
-        group_by: group_by.clone(),
+        group_by: group_by.to_vec(),
         distinct: distinct.clone().unwrap_or_default(),
         window: window.as_str().to_owned(),
         gap: match window {
             WindowSource::Session { gap } => *gap,
             WindowSource::Sliding | WindowSource::Fixed => 0,
         },
+    }
+}
+
+fn new_value(group_by: &[String], new: &NewValueSource) -> v1::NewValue {
+    let NewValueSource {
+        fields,
+        learn_for,
+        learn_matches,
+        forget_after,
+    } = new;
+    v1::NewValue {
+        group_by: group_by.to_vec(),
+        fields: fields.clone(),
+        learn_for: *learn_for,
+        learn_matches: *learn_matches,
+        forget_after: *forget_after,
+    }
+}
+
+fn sequence(group_by: &[String], sequence: &SequenceSource) -> v1::Sequence {
+    let SequenceSource { within, steps, until } = sequence;
+    let step = |StepSource { condition, count }: &StepSource| v1::Step {
+        condition: condition.clone(),
+        count: *count,
+    };
+    v1::Sequence {
+        group_by: group_by.to_vec(),
+        within: *within,
+        steps: steps.iter().map(step).collect(),
+        until: until.clone().unwrap_or_default(),
     }
 }
 
@@ -89,7 +117,7 @@ fn body(valid: &Valid, joined: &[JoinedSource], lists: &[Named]) -> v1::RuleBody
         group_by,
         fields,
     } = &source.signal;
-    v1::RuleBody {
+    let mut body = v1::RuleBody {
         hash: String::new(),
         uid: valid.uid.as_str().to_owned(),
         name: valid.name.as_str().to_owned(),
@@ -120,7 +148,9 @@ fn body(valid: &Valid, joined: &[JoinedSource], lists: &[Named]) -> v1::RuleBody
             )
             .collect(),
         title: source.signal_title().to_owned(),
-        threshold: source.detect.as_ref().map(threshold),
+        threshold: None,
+        new_value: None,
+        sequence: None,
         group_by: group_by.clone(),
         fields: fields.clone(),
         r#where: Some(v1::Where {
@@ -128,7 +158,7 @@ fn body(valid: &Valid, joined: &[JoinedSource], lists: &[Named]) -> v1::RuleBody
             namespaces: namespaces.as_ref().map(selector),
             pods: pods.as_ref().map(selector),
         }),
-        language_version: LANGUAGE_VERSION,
+        language_version: source.language_version(),
         lists: lists
             .iter()
             .map(|(name, list)| v1::NamedListRef {
@@ -152,7 +182,16 @@ fn body(valid: &Valid, joined: &[JoinedSource], lists: &[Named]) -> v1::RuleBody
                 },
             )
             .collect(),
+    };
+    match &source.detect {
+        None => {}
+        Some(DetectSource { group_by, method }) => match method {
+            MethodSource::Threshold(source) => body.threshold = Some(threshold(group_by, source)),
+            MethodSource::NewValue(source) => body.new_value = Some(new_value(group_by, source)),
+            MethodSource::Sequence(source) => body.sequence = Some(sequence(group_by, source)),
+        },
     }
+    body
 }
 
 fn selector(selector: &Selector) -> v1::Selector {

@@ -2,8 +2,7 @@
 
 use prost::Message;
 use sha2::{Digest, Sha256};
-use yagura_engine::window;
-use yagura_event::{GroupKey, Tree};
+use yagura_event::GroupKey;
 use yagura_proto::convert::tree_to_message;
 
 /// A longer key is replaced by its digest, so that an object can carry it.
@@ -23,11 +22,6 @@ pub(super) fn of_group(node: &str, group: &GroupKey) -> Vec<u8> {
         part(&mut key, &tree_to_message(value).encode_to_vec());
     }
     bounded(key)
-}
-
-/// What stands for a value that a threshold tells apart.
-pub(super) fn value_id(value: &Tree) -> u64 {
-    window::value_id(&tree_to_message(value).encode_to_vec())
 }
 
 /// The key of a posture signal's scope.

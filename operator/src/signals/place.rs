@@ -4,9 +4,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use yagura_engine::tell_apart;
 use yagura_event::{Fold, GroupKey, Timestamp, Tree};
 use yagura_proto::v1::{Requirement, Selector, Where};
-use yagura_rules::detect::Scope;
+use yagura_rules::detect::{Method, Scope, Steps};
 use yagura_store::signals::{Match, Window};
 
 use super::text::json;
@@ -127,19 +128,26 @@ struct Across {
 /// none: what that edit found are detections.
 fn across_nodes(windows: &Windows, fold: &Fold) -> Option<Across> {
     let detect = &windows.detect;
-    let names = windows.fields.iter().chain(&detect.distinct);
-    if detect.scope == Scope::Node || !names.eq(fold.group.0.iter().map(|(name, _)| name)) {
+    let fields = windows.fields.iter().map(String::as_str);
+    let names = fields.chain(detect.carried());
+    if detect.scope == Scope::Node || !names.eq(fold.group.0.iter().map(|(name, _)| name.as_str())) {
         return None;
     }
     let mut group = fold.group.clone();
-    let value = match detect.distinct {
-        None => 0,
-        Some(_) => key::value_id(&group.0.pop()?.1),
+    let mut carried = group.0.split_off(windows.fields.len());
+    let steps = match (&detect.method, carried.last()) {
+        (Method::Sequence(_), Some((_, Tree::Int(steps)))) => Steps::try_from(*steps).unwrap_or(0),
+        _ => 0,
     };
+    carried.truncate(detect.values.len());
+    let carried: Vec<Tree> = carried.into_iter().map(|(_, value)| value).collect();
+    let mut values = Vec::new();
+    tell_apart(&detect.method, &carried, &mut Vec::new(), &mut values);
     let window = Window {
         state: detect.state.clone(),
-        threshold: detect.threshold,
-        value,
+        method: detect.method.clone(),
+        values,
+        steps,
     };
     Some(Across { group, window })
 }

@@ -14,6 +14,8 @@ use kube::{Api, Client, Error};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
+mod detect;
+
 const GROUP: &str = "schema-test.yagura.dev";
 const NAMESPACE: &str = "default";
 const DEADLINE: Duration = Duration::from_mins(1);
@@ -25,7 +27,8 @@ async fn schemas_hold_apiserver() {
     let crds = install(&client).await;
     let outcome = AssertUnwindSafe(async {
         rules(&client).await;
-        thresholds(&client).await;
+        detect::thresholds(&client).await;
+        detect::new_values_and_sequences(&client).await;
         exceptions(&client).await;
         lists(&client).await;
         checks(&client).await;
@@ -126,59 +129,6 @@ fn with(mut spec: Value, changes: &Value) -> Value {
         members.insert(key.clone(), value.clone());
     }
     spec
-}
-
-/// What a rule says to count five matches within five minutes, with changes.
-fn threshold(changes: &Value) -> Value {
-    let threshold = with(json!({"count": 5, "within": "5m"}), changes);
-    json!({"detect": {"threshold": threshold}})
-}
-
-async fn thresholds(client: &Client) {
-    let good = json!({"title": "t", "severity": "high", "condition": "true"});
-    let counted = with(good.clone(), &threshold(&json!({"groupBy": ["host.name"]})));
-    let created = create(client, "DetectionRule", "counted", &counted).await;
-    assert_eq!(created.data["spec"]["detect"]["threshold"]["window"], "sliding");
-    let cases = [
-        (json!({"detect": {}}), "spec.detect.threshold"),
-        (
-            threshold(&json!({"window": "hopping"})),
-            "spec.detect.threshold.window",
-        ),
-        (threshold(&json!({"count": 0})), "spec.detect.threshold.count"),
-        (
-            threshold(&json!({"within": "25h"})),
-            "within is more than nothing and at most 24h",
-        ),
-        (threshold(&json!({"gap": "1m"})), "gap belongs to window: session"),
-        (
-            threshold(&json!({"window": "session"})),
-            "gap belongs to window: session",
-        ),
-        (
-            threshold(&json!({"window": "session", "gap": "6m"})),
-            "gap must not be longer than within",
-        ),
-        (
-            threshold(&json!({"distinct": "process.name", "count": 1_025})),
-            "at most 1024 different values",
-        ),
-        (
-            with(threshold(&json!({})), &json!({"signal": {"keepOpen": "1m"}})),
-            "signal.keepOpen must be at least as long as detect.threshold.within",
-        ),
-        (
-            with(
-                threshold(&json!({})),
-                &json!({"signal": {"groupBy": ["host.name"]}}),
-            ),
-            "leave signal.groupBy out",
-        ),
-    ];
-    for (change, expected) in cases {
-        let message = refusal(client, "DetectionRule", "bad", &with(good.clone(), &change)).await;
-        assert!(message.contains(expected), "{expected}: {message}");
-    }
 }
 
 async fn rules(client: &Client) {

@@ -157,12 +157,53 @@ pub struct RuleBody {
     /// Exception objects that name the rule, asked after its own exceptions.
     #[prost(message, repeated, tag = "14")]
     pub joined: ::prost::alloc::vec::Vec<JoinedException>,
-    /// How matches become detections; unset: each is one.
+    /// How matches become detections; unset: each is one. At most one of this, new_value and sequence is set.
     #[prost(message, optional, tag = "15")]
     pub threshold: ::core::option::Option<Threshold>,
     /// The named lists that the rule and its exceptions use; lists of the language are not among them.
     #[prost(message, repeated, tag = "16")]
     pub lists: ::prost::alloc::vec::Vec<NamedListRef>,
+    #[prost(message, optional, tag = "17")]
+    pub new_value: ::core::option::Option<NewValue>,
+    #[prost(message, optional, tag = "18")]
+    pub sequence: ::core::option::Option<Sequence>,
+}
+/// What was not seen before.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct NewValue {
+    #[prost(string, repeated, tag = "1")]
+    pub group_by: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(string, repeated, tag = "2")]
+    pub fields: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Nanoseconds.
+    #[prost(int64, tag = "3")]
+    pub learn_for: i64,
+    #[prost(uint64, tag = "4")]
+    pub learn_matches: u64,
+    /// Nanoseconds.
+    #[prost(int64, tag = "5")]
+    pub forget_after: i64,
+}
+/// One thing after the other.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Sequence {
+    #[prost(string, repeated, tag = "1")]
+    pub group_by: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Nanoseconds.
+    #[prost(int64, tag = "2")]
+    pub within: i64,
+    #[prost(message, repeated, tag = "3")]
+    pub steps: ::prost::alloc::vec::Vec<Step>,
+    /// Empty: nothing ends a sequence that began.
+    #[prost(string, tag = "4")]
+    pub until: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Step {
+    #[prost(string, tag = "1")]
+    pub condition: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "2")]
+    pub count: u64,
 }
 /// So many matches, or different values of a field, within a time.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

@@ -111,7 +111,7 @@ impl<'a> Player<'a> {
         };
         // What is too late, or has no value to tell apart, is in no window.
         if self.detector.take_tally().taken > 0 {
-            let age = detect.threshold.within.saturating_add(detect.threshold.lateness);
+            let age = detect.method.remembers();
             let waiting = self.waiting.entry(key.clone()).or_default();
             while waiting
                 .front()

@@ -117,6 +117,10 @@ catalogue! {
         "Leave signal.groupBy out.";
     BAD_LITERAL = 44, "What is written out is not what the function reads.", "process.args.exists(a, ip(a) == ip(\"10.0.0\"))",
         "Write it in the form that the message names.";
+    BAD_NEW_VALUE = 46, "New values cannot be found.", "newValue: {fields: [], learnFor: 24h}",
+        "Name 1 to 5 fields; learn and remember for at most 90 days.";
+    BAD_SEQUENCE = 47, "A sequence cannot be found.", "sequence: {within: 48h, steps: []}",
+        "Name 1 to 10 steps that take up to 64 matches together, within at most 24 hours.";
     UNUSED_LET = 100, "A let name is not used.", "let: [{name: a, value: \"1\"}]", "Remove it.";
     ALWAYS_TRUE = 101, "The condition holds for everything.", "true || process.pid == 1", "Check what was meant.";
     ALWAYS_FALSE = 102, "The condition never holds.", "process.name == \"a\" && false", "Check what was meant.";

@@ -3,10 +3,10 @@
 use sha2::{Digest, Sha256};
 
 use super::{
-    DetectSource, ExceptionSource, JoinedSource, LetSource, Requirement, RuleSource, Selector, SignalSource,
-    ThresholdSource, WhereSource, WindowSource,
+    DetectSource, ExceptionSource, JoinedSource, LetSource, MethodSource, NewValueSource, Requirement,
+    RuleSource, Selector, SequenceSource, SignalSource, StepSource, ThresholdSource, WhereSource,
+    WindowSource,
 };
-use crate::LANGUAGE_VERSION;
 
 impl RuleSource {
     /// The hash of what an agent runs: everything but description and tests, and the version of the language.
@@ -29,7 +29,7 @@ impl RuleSource {
             tests: _,
         } = self;
         let mut body = Body::default();
-        body.number(u64::from(LANGUAGE_VERSION));
+        body.number(u64::from(self.language_version()));
         for text in [
             name,
             uid,
@@ -81,7 +81,7 @@ impl RuleSource {
     /// something else. Exceptions, severity and titles have no part in it.
     pub fn state(&self) -> String {
         let mut body = Body::default();
-        body.number(u64::from(LANGUAGE_VERSION));
+        body.number(u64::from(self.language_version()));
         for text in [&self.name, &self.uid, &self.source, &self.condition] {
             body.text(text);
         }
@@ -138,25 +138,56 @@ impl Body {
     }
 
     fn detect(&mut self, detect: Option<&DetectSource>) {
-        let Some(DetectSource::Threshold(threshold)) = detect else {
+        let Some(DetectSource { group_by, method }) = detect else {
             return self.text("every");
         };
+        self.text(method.name().as_str());
+        self.texts(group_by);
+        match method {
+            MethodSource::Threshold(threshold) => self.threshold(threshold),
+            MethodSource::NewValue(new) => self.new_value(new),
+            MethodSource::Sequence(sequence) => self.sequence(sequence),
+        }
+    }
+
+    fn threshold(&mut self, threshold: &ThresholdSource) {
         let ThresholdSource {
             count,
             within,
-            group_by,
             distinct,
             window,
         } = threshold;
-        self.text("threshold");
         self.number(*count);
         self.number(within.cast_unsigned());
-        self.texts(group_by);
         self.texts(distinct.as_slice());
         self.text(window.as_str());
         if let WindowSource::Session { gap } = window {
             self.number(gap.cast_unsigned());
         }
+    }
+
+    fn new_value(&mut self, new: &NewValueSource) {
+        let NewValueSource {
+            fields,
+            learn_for,
+            learn_matches,
+            forget_after,
+        } = new;
+        self.texts(fields);
+        self.number(learn_for.cast_unsigned());
+        self.number(*learn_matches);
+        self.number(forget_after.cast_unsigned());
+    }
+
+    fn sequence(&mut self, sequence: &SequenceSource) {
+        let SequenceSource { within, steps, until } = sequence;
+        self.number(within.cast_unsigned());
+        self.number(steps.len() as u64);
+        for StepSource { condition, count } in steps {
+            self.text(condition);
+            self.number(*count);
+        }
+        self.texts(until.as_slice());
     }
 
     fn selector(&mut self, selector: Option<&Selector>) {
@@ -200,6 +231,24 @@ mod tests {
     use super::*;
     use crate::RuleTest;
 
+    fn method(method: MethodSource) -> DetectSource {
+        DetectSource {
+            group_by: Vec::new(),
+            method,
+        }
+    }
+
+    #[test]
+    fn a_rule_needs_the_language_that_has_all_it_says() {
+        let rule = RuleSource::new("a", "true");
+        assert_eq!(rule.language_version(), 1);
+        let new = RuleSource {
+            detect: Some(method(MethodSource::NewValue(NewValueSource::default()))),
+            ..rule
+        };
+        assert_eq!(new.language_version(), crate::LANGUAGE_VERSION);
+    }
+
     #[test]
     fn the_hash_follows_behaviour_and_nothing_else() {
         let rule = RuleSource::new("a", "true");
@@ -210,21 +259,7 @@ mod tests {
         };
         assert_eq!(rule.hash(), same.hash());
         assert_eq!(rule.hash().len(), 64);
-        let threshold = |count| {
-            Some(DetectSource::Threshold(ThresholdSource {
-                count,
-                ..ThresholdSource::default()
-            }))
-        };
         let other = [
-            RuleSource {
-                detect: threshold(1),
-                ..rule.clone()
-            },
-            RuleSource {
-                detect: threshold(2),
-                ..rule.clone()
-            },
             RuleSource {
                 condition: "false".to_owned(),
                 ..rule.clone()
@@ -274,6 +309,52 @@ mod tests {
     }
 
     #[test]
+    fn the_hash_follows_how_matches_become_detections() {
+        let rule = RuleSource::new("a", "true");
+        let threshold = |count| {
+            let threshold = ThresholdSource {
+                count,
+                ..ThresholdSource::default()
+            };
+            method(MethodSource::Threshold(threshold))
+        };
+        let step = |condition: &str| StepSource {
+            condition: condition.to_owned(),
+            count: 1,
+        };
+        let sequence = |steps: Vec<StepSource>, until: Option<&str>| {
+            method(MethodSource::Sequence(SequenceSource {
+                within: 1,
+                steps,
+                until: until.map(str::to_owned),
+            }))
+        };
+        let new_value = |fields: &[&str]| {
+            method(MethodSource::NewValue(NewValueSource {
+                fields: fields.iter().map(|field| (*field).to_owned()).collect(),
+                ..NewValueSource::default()
+            }))
+        };
+        let detects = [
+            threshold(1),
+            threshold(2),
+            sequence(vec![step("a"), step("b")], None),
+            sequence(vec![step("a")], Some("b")),
+            new_value(&["a"]),
+            new_value(&["a", "b"]),
+        ];
+        let with = |detect: &DetectSource| RuleSource {
+            detect: Some(detect.clone()),
+            ..rule.clone()
+        };
+        let mut hashes: Vec<String> = detects.iter().map(|detect| with(detect).hash()).collect();
+        hashes.push(rule.hash());
+        hashes.sort();
+        hashes.dedup();
+        assert_eq!(hashes.len(), detects.len() + 1);
+    }
+
+    #[test]
     fn the_state_follows_what_is_counted_and_nothing_else() {
         let rule = RuleSource::new("a", "true");
         let same = RuleSource {
@@ -285,7 +366,7 @@ mod tests {
         };
         assert_eq!(rule.state(), same.state());
         let counted = RuleSource {
-            detect: Some(DetectSource::Threshold(ThresholdSource::default())),
+            detect: Some(method(MethodSource::Threshold(ThresholdSource::default()))),
             ..rule.clone()
         };
         let other = RuleSource {

@@ -7,7 +7,7 @@ use yagura_event::lifetime::Lifetime;
 use super::changes::{ChangeKind, note};
 use super::count::{Origin, count, enqueue, open_signal};
 use super::schema::{RESOLVED, signed, unsigned};
-use super::windows::{self, Counted, Window};
+use super::windows::{self, Counted, Evicted, Window};
 use super::{Excepted, Limits, SignalStore, StoreError, excepted};
 
 /// The spool of signals that the operator opens by itself. It belongs to no node, so no agent can claim it.
@@ -93,8 +93,8 @@ pub struct Applied {
     pub opened: u64,
     /// Matches that came later than their window waits for.
     pub late: u64,
-    /// Groups of windows that made room for others.
-    pub evicted: u64,
+    /// What made room in windows for others.
+    pub evicted: Evicted,
     /// The sequence that is missing: everything from there on was left out.
     pub gap: Option<u64>,
     /// Records of a spool never seen that come before its first one here: another store acknowledged them.

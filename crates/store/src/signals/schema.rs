@@ -15,7 +15,7 @@ pub(super) const RESOLVED: i64 = 3;
 pub(super) const LAPSED: i64 = 4;
 
 /// Each step leads from the schema of its index to the next.
-pub(super) const STEPS: [&str; 5] = [FIRST, LIFE, NODES, EXCEPTED, WINDOWS];
+pub(super) const STEPS: [&str; 6] = [FIRST, LIFE, NODES, EXCEPTED, WINDOWS, EXPIRY];
 
 /// The schema that the first build wrote.
 pub(super) const FIRST: &str = "
@@ -162,6 +162,13 @@ CREATE TRIGGER window_out AFTER DELETE ON window BEGIN
     UPDATE window_size SET groups = groups - 1 WHERE state = old.state;
     DELETE FROM window_size WHERE state = old.state AND groups <= 0;
 END;
+";
+
+/// Until when a group matters: not all rules look back over the same time. Groups of before are windows, of at most a day.
+const EXPIRY: &str = "
+ALTER TABLE window ADD COLUMN expires INTEGER NOT NULL DEFAULT 0;
+UPDATE window SET expires = newest + 86520000000000;
+CREATE INDEX window_expiry ON window (expires);
 ";
 
 /// Brings the file to the current schema, or refuses one of a later build.

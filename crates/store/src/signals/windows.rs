@@ -1,9 +1,9 @@
 //! Windows across nodes: a group is read, takes its match and is written in the transaction that makes the match durable.
 
 use rusqlite::{OptionalExtension, Transaction, params};
-use yagura_engine::window::{Group, Outcome, Tuple};
+use yagura_engine::window::{Input, Outcome, State};
 use yagura_event::Timestamp;
-use yagura_rules::detect::{CLUSTER_LATENESS, MAX_WITHIN, Threshold};
+use yagura_rules::detect::{Method, Steps};
 
 use super::apply::Match;
 use super::schema::signed;
@@ -14,10 +14,21 @@ use super::{Limits, SignalStore, StoreError};
 pub struct Window {
     /// What the window's state belongs to; it changes when the rule counts otherwise.
     pub state: String,
-    /// What is counted.
-    pub threshold: Threshold,
-    /// Stands for the value that is told apart.
-    pub value: u64,
+    /// What is looked for.
+    pub method: Method,
+    /// Stand for the values that are told apart.
+    pub values: Vec<u64>,
+    /// The steps of a sequence that it belongs to.
+    pub steps: Steps,
+}
+
+/// What was forgotten because there was too much.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Evicted {
+    /// Groups of a rule.
+    pub groups: u64,
+    /// Values of a group.
+    pub values: u64,
 }
 
 /// What became of a match in its window.
@@ -30,44 +41,55 @@ pub(super) enum Counted {
     Detected(Box<Match>),
 }
 
-/// Counts a match in its window. `evicted` counts groups that were forgotten for it.
+/// Counts a match in its window. `evicted` counts what was forgotten for it.
 pub(super) fn count(
     transaction: &Transaction<'_>,
     limits: &Limits,
     window: &Window,
     found: &Match,
-    evicted: &mut u64,
+    evicted: &mut Evicted,
 ) -> Result<Counted, StoreError> {
     let known: Option<Vec<u8>> = transaction
         .prepare_cached("SELECT body FROM window WHERE state = ? AND key = ?")?
         .query_row(params![window.state, found.key], |row| row.get(0))
         .optional()?;
     if known.is_none() {
-        *evicted += make_room(transaction, limits, &window.state)?;
+        evicted.groups += make_room(transaction, limits, &window.state)?;
     }
     // One that cannot be read is of no use: counting begins anew.
-    let group = known.and_then(|bytes| Group::decode(&window.threshold, &bytes).ok());
-    let mut group = group.unwrap_or_default();
-    let outcome = group.add(
-        &window.threshold,
-        Tuple {
+    let state = known.and_then(|bytes| State::decode(&window.method, &bytes).ok());
+    let mut state = state.unwrap_or_else(|| State::new(&window.method));
+    let taken = state.add(
+        &window.method,
+        &Input {
             first: found.first,
             last: found.last,
             count: u32::try_from(found.count).unwrap_or(u32::MAX),
-            value: window.value,
+            values: &window.values,
+            steps: window.steps,
         },
     );
-    if outcome == Outcome::Late {
+    evicted.values += taken.evicted;
+    if taken.outcome == Outcome::Late {
         return Ok(Counted::Late);
     }
-    let newest = group.newest().unwrap_or(found.last);
-    transaction
-        .prepare_cached(
-            "INSERT INTO window (state, key, newest, body) VALUES (?1, ?2, ?3, ?4)
-             ON CONFLICT (state, key) DO UPDATE SET newest = ?3, body = ?4",
-        )?
-        .execute(params![window.state, found.key, newest.0, group.encode()])?;
-    Ok(match outcome {
+    if taken.changed {
+        let newest = state.newest(&window.method).unwrap_or(found.last);
+        let expires = newest.after(window.method.remembers());
+        transaction
+            .prepare_cached(
+                "INSERT INTO window (state, key, newest, expires, body) VALUES (?1, ?2, ?3, ?4, ?5)
+                 ON CONFLICT (state, key) DO UPDATE SET newest = ?3, expires = ?4, body = ?5",
+            )?
+            .execute(params![
+                window.state,
+                found.key,
+                newest.0,
+                expires.0,
+                state.encode()
+            ])?;
+    }
+    Ok(match taken.outcome {
         Outcome::Waits | Outcome::Late => Counted::Waits,
         Outcome::Fires(fired) => Counted::Detected(Box::new(Match {
             count: fired.count,
@@ -97,12 +119,11 @@ fn make_room(transaction: &Transaction<'_>, limits: &Limits, state: &str) -> Res
 }
 
 impl SignalStore {
-    /// Forgets groups that are older than any window is long. Gives how many.
+    /// Forgets groups that no match from `now` on has anything to do with. Gives how many.
     pub fn forget_windows(&mut self, now: Timestamp) -> Result<u64, StoreError> {
-        let before = now.0.saturating_sub(MAX_WITHIN + CLUSTER_LATENESS);
         let removed = self
             .connection
-            .execute("DELETE FROM window WHERE newest < ?", [before])?;
+            .execute("DELETE FROM window WHERE expires < ?", [now.0])?;
         Ok(removed as u64)
     }
 }

@@ -3,7 +3,7 @@
 use yagura_proto::v1::spool_record::Record;
 use yagura_proto::v1::value::Kind;
 use yagura_proto::v1::{Fold, GroupPart, SpoolRecord, Value};
-use yagura_rules::detect::{CLUSTER_LATENESS, Detect, Scope, Shape, Threshold};
+use yagura_rules::detect::{CLUSTER_LATENESS, Detect, Method, Scope, Shape, Threshold};
 
 use super::{Operator, until};
 use crate::index::policy::Windows;
@@ -14,14 +14,19 @@ const SECOND: i64 = 1_000_000_000;
 fn windows(scope: Scope, distinct: Option<&str>) -> Windows {
     Windows {
         detect: Detect {
-            threshold: Threshold {
+            method: Method::Threshold(Threshold {
                 count: 3,
                 within: 60 * SECOND,
                 shape: Shape::Sliding,
                 distinct: distinct.map(|_| yagura_event::FieldId(0)),
                 lateness: CLUSTER_LATENESS,
-            },
-            distinct: distinct.map(str::to_owned),
+            }),
+            values: distinct
+                .map(|name| (name.to_owned(), yagura_event::FieldId(0)))
+                .into_iter()
+                .collect(),
+            steps: Vec::new(),
+            until: None,
             scope,
             state: "state".to_owned(),
         },

@@ -1,20 +1,21 @@
 //! Windows across nodes: exact over resends, deaths and restarts.
 
-use yagura_rules::detect::{Shape, Threshold};
+use yagura_rules::detect::{Method, NewValue, Sequence, Shape, Threshold};
 
 use super::*;
 
 fn window(count: u64) -> Window {
     Window {
         state: "state".to_owned(),
-        threshold: Threshold {
+        method: Method::Threshold(Threshold {
             count,
             within: 60 * SECOND,
             shape: Shape::Sliding,
             distinct: None,
             lateness: 120 * SECOND,
-        },
-        value: 0,
+        }),
+        values: Vec::new(),
+        steps: 0,
     }
 }
 
@@ -85,17 +86,78 @@ fn too_many_groups_make_room_and_old_ones_are_forgotten() {
         .map(|n: u64| record(n, seen(&n.to_string(), 1, n.cast_signed())))
         .collect();
     let applied = apply(&mut store, records, 1);
-    assert_eq!((applied.evicted, applied.fresh), (0, 10));
+    assert_eq!((applied.evicted.groups, applied.fresh), (0, 10));
     let more = apply(&mut store, vec![record(11, seen("more", 1, 50))], 1);
-    assert_eq!(more.evicted, 1);
+    assert_eq!(more.evicted.groups, 1);
     // The oldest is gone: what comes for it begins anew.
     let again = apply(&mut store, vec![record(12, seen("1", 4, 51))], 1);
-    assert_eq!((again.evicted, again.opened), (1, 0));
+    assert_eq!((again.evicted.groups, again.opened), (1, 0));
     let kept = apply(&mut store, vec![record(13, seen("3", 4, 51))], 1);
-    assert_eq!((kept.evicted, kept.opened), (0, 1));
+    assert_eq!((kept.evicted.groups, kept.opened), (0, 1));
 
-    let long = 24 * 3_600 + 120;
+    // A group matters for the window and for what may be late.
+    let long = 60 + 120;
     assert_eq!(store.forget_windows(at(long + 4)).unwrap(), 0);
     assert_eq!(store.forget_windows(at(long + 12)).unwrap(), 7);
     assert_eq!(store.forget_windows(at(10 * long)).unwrap(), 3);
+}
+
+#[test]
+fn a_value_that_no_node_saw_before_is_a_signal() {
+    let mut store = store();
+    let seen = |value: u64, second: i64| Match {
+        window: Some(Window {
+            state: "state".to_owned(),
+            method: Method::NewValue(NewValue {
+                learn_for: 60 * SECOND,
+                learn_matches: 0,
+                forget_after: 30 * 24 * 3_600 * SECOND,
+            }),
+            values: vec![value],
+            steps: 0,
+        }),
+        first: at(second),
+        last: at(second),
+        ..found("rule", "k", 1)
+    };
+    let mut opened = Vec::new();
+    for (sequence, value, second) in [(1, 1, 0), (2, 2, 30), (3, 1, 61), (4, 3, 62), (5, 3, 63)] {
+        let applied = apply(&mut store, vec![record(sequence, seen(value, second))], 1);
+        opened.push(applied.opened);
+        // It is remembered for as long as its values are, not for as long as a window is.
+        assert_eq!(store.forget_windows(at(second + 48 * 3_600)).unwrap(), 0);
+    }
+    assert_eq!(opened, [0, 0, 0, 1, 0]);
+    assert_eq!(all(&mut store), [(1, at(62), at(62))]);
+}
+
+#[test]
+fn steps_on_different_nodes_are_one_sequence() {
+    let mut store = store();
+    let seen = |steps: u16, second: i64| Match {
+        window: Some(Window {
+            state: "state".to_owned(),
+            method: Method::Sequence(Sequence {
+                within: 60 * SECOND,
+                counts: [1, 2].into(),
+                lateness: 120 * SECOND,
+            }),
+            values: Vec::new(),
+            steps,
+        }),
+        first: at(second),
+        last: at(second),
+        ..found("rule", "k", 1)
+    };
+    let of = |store: &mut SignalStore, node: &str, sequence, found| {
+        let spool = format!("spool-{node}");
+        store
+            .apply(&spool, node, vec![record(sequence, found)], at(100))
+            .unwrap()
+    };
+    assert_eq!(of(&mut store, "n1", 1, seen(0b01, 10)).opened, 0);
+    assert_eq!(of(&mut store, "n2", 1, seen(0b10, 13)).opened, 0);
+    // What happened before it came later.
+    assert_eq!(of(&mut store, "n3", 1, seen(0b10, 12)).opened, 1);
+    assert_eq!(all(&mut store), [(3, at(10), at(13))]);
 }

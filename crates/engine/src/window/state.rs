@@ -1,0 +1,110 @@
+//! What a rule remembers of one group, whatever it looks for.
+
+use yagura_event::Timestamp;
+use yagura_rules::detect::{Method, Steps};
+
+use super::chain::Chain;
+use super::values::Values;
+use super::{BadGroup, Group, Outcome, Tuple};
+
+/// One match, or several that came within a second, on its way into a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Input<'a> {
+    /// When the first happened.
+    pub first: Timestamp,
+    /// When the last happened.
+    pub last: Timestamp,
+    /// How many there are.
+    pub count: u32,
+    /// Stand for the values that are told apart, if any are.
+    pub values: &'a [u64],
+    /// The steps of a sequence that they belong to.
+    pub steps: Steps,
+}
+
+/// What a match did to its group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Taken {
+    /// What the group says.
+    pub outcome: Outcome,
+    /// Whether the group is another one than before, so that whoever keeps it has to write it.
+    pub changed: bool,
+    /// How many values it forgot because it had too many.
+    pub evicted: u64,
+}
+
+/// What a rule remembers of one group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Matches of a window.
+    Threshold(Group),
+    /// Values that were seen.
+    NewValue(Box<Values>),
+    /// Matches of steps.
+    Sequence(Box<Chain>),
+}
+
+impl State {
+    /// That of a group without a match.
+    pub fn new(method: &Method) -> Self {
+        match method {
+            Method::Threshold(_) => Self::Threshold(Group::default()),
+            Method::NewValue(_) => Self::NewValue(Box::default()),
+            Method::Sequence(_) => Self::Sequence(Box::default()),
+        }
+    }
+
+    /// Takes a match. `method` is the one that the state was made for.
+    pub fn add(&mut self, method: &Method, input: &Input<'_>) -> Taken {
+        let always = |outcome| Taken {
+            outcome,
+            changed: outcome != Outcome::Late,
+            evicted: 0,
+        };
+        match (self, method) {
+            (Self::Threshold(group), Method::Threshold(threshold)) => {
+                let tuple = Tuple {
+                    first: input.first,
+                    last: input.last,
+                    count: input.count,
+                    value: input.values.first().copied().unwrap_or(0),
+                };
+                always(group.add(threshold, tuple))
+            }
+            (Self::NewValue(values), Method::NewValue(new)) => values.add(new, input),
+            (Self::Sequence(chain), Method::Sequence(sequence)) => always(chain.add(sequence, input)),
+            (state, method) => {
+                *state = Self::new(method);
+                always(Outcome::Waits)
+            }
+        }
+    }
+
+    /// Time of the newest match, or shortly before it.
+    pub fn newest(&self, method: &Method) -> Option<Timestamp> {
+        match (self, method) {
+            (Self::Threshold(group), _) => group.newest(),
+            (Self::NewValue(values), Method::NewValue(new)) => values.newest(new),
+            (Self::NewValue(_), _) => None,
+            (Self::Sequence(chain), _) => chain.newest(),
+        }
+    }
+
+    /// It as bytes.
+    pub fn encode(&self) -> Vec<u8> {
+        match self {
+            Self::Threshold(group) => group.encode(),
+            Self::NewValue(values) => values.encode(),
+            Self::Sequence(chain) => chain.encode(),
+        }
+    }
+
+    /// The one that `bytes` are, of that method.
+    pub fn decode(method: &Method, bytes: &[u8]) -> Result<Self, BadGroup> {
+        Ok(match method {
+            Method::Threshold(threshold) => Self::Threshold(Group::decode(threshold, bytes)?),
+            Method::NewValue(_) => Self::NewValue(Box::new(Values::decode(bytes)?)),
+            Method::Sequence(_) => Self::Sequence(Box::new(Chain::decode(bytes)?)),
+        })
+    }
+}

@@ -1,0 +1,82 @@
+//! What is looked for among matches, as the engine takes it.
+
+use yagura_event::FieldId;
+
+/// How windows lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// Any interval of that length, without its beginning: `(t - within, t]`.
+    Sliding,
+    /// One begins with the first match that lies in none before it, and ends after its length.
+    Fixed,
+    /// One begins like that and goes on until no match comes for longer than `gap` nanoseconds, but at most for its length.
+    Session {
+        /// The longest pause.
+        gap: i64,
+    },
+}
+
+/// So many matches, or so many different values, within a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Threshold {
+    /// How many at least.
+    pub count: u64,
+    /// Length of the window, in nanoseconds.
+    pub within: i64,
+    /// How windows lie.
+    pub shape: Shape,
+    /// The field whose different values are counted; `None`: matches are.
+    pub distinct: Option<FieldId>,
+    /// How much later than the newest of its group a match may come, in nanoseconds.
+    pub lateness: i64,
+}
+
+/// A value that was not there before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NewValue {
+    /// How long values are only learned, in nanoseconds from the first match of a group.
+    pub learn_for: i64,
+    /// How many matches of a group are only learned from.
+    pub learn_matches: u64,
+    /// After how many nanoseconds without a match a value is forgotten.
+    pub forget_after: i64,
+}
+
+/// One thing after the other, within a time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sequence {
+    /// Less than so many nanoseconds lie between the first and the last.
+    pub within: i64,
+    /// How many matches each step takes: up to [`MAX_STEPS`](super::MAX_STEPS) numbers, up to
+    /// [`MAX_SEQUENCE`](super::MAX_SEQUENCE) together.
+    pub counts: Box<[u32]>,
+    /// How much later than the newest of its group a match may come, in nanoseconds.
+    pub lateness: i64,
+}
+
+/// Which steps of a sequence a match belongs to, a bit each from the lowest.
+pub type Steps = u16;
+/// The bit of what ends a sequence.
+pub const UNTIL: Steps = 1 << 15;
+
+/// What is looked for among the matches of a group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// So many of them.
+    Threshold(Threshold),
+    /// What was not seen before.
+    NewValue(NewValue),
+    /// One thing after the other.
+    Sequence(Sequence),
+}
+
+impl Method {
+    /// How long after its newest match a group still matters, in nanoseconds.
+    pub fn remembers(&self) -> i64 {
+        match self {
+            Self::Threshold(threshold) => threshold.within.saturating_add(threshold.lateness),
+            Self::NewValue(new) => new.forget_after,
+            Self::Sequence(sequence) => sequence.within.saturating_add(sequence.lateness),
+        }
+    }
+}

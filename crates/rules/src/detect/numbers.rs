@@ -1,0 +1,102 @@
+//! Numbers of `detect` that make no sense.
+
+use super::{MAX_COUNT, MAX_DISTINCT, MAX_FIELDS, MAX_FORGET, MAX_SEQUENCE, MAX_STEPS, MAX_WITHIN};
+use crate::diagnostic::{Code, Part, Place, Sink, Span};
+use crate::source::{MethodSource, NewValueSource, SequenceSource, ThresholdSource, WindowSource};
+
+/// Says which are wrong.
+pub(super) fn check(source: &MethodSource, sink: &mut Sink) {
+    let code = match source {
+        MethodSource::Threshold(_) => Code::BAD_THRESHOLD,
+        MethodSource::NewValue(_) => Code::BAD_NEW_VALUE,
+        MethodSource::Sequence(_) => Code::BAD_SEQUENCE,
+    };
+    let mut wrong = |place, message: String, help: Option<&str>| {
+        let part = Part::Detect(source.name(), place);
+        sink.push(code, part, Span::default(), message, help.map(str::to_owned));
+    };
+    match source {
+        MethodSource::Threshold(source) => threshold(source, &mut wrong),
+        MethodSource::NewValue(source) => new_value(source, &mut wrong),
+        MethodSource::Sequence(source) => sequence(source, &mut wrong),
+    }
+}
+
+fn threshold(source: &ThresholdSource, wrong: &mut impl FnMut(Place, String, Option<&str>)) {
+    let most = if source.distinct.is_some() {
+        MAX_DISTINCT
+    } else {
+        MAX_COUNT
+    };
+    if !(1..=most).contains(&source.count) {
+        let message = format!("a threshold of {} is not between 1 and {most}", source.count);
+        wrong(Place::Count, message, None);
+    }
+    within(source.within, wrong);
+    if let WindowSource::Session { gap } = source.window
+        && !(1..=source.within).contains(&gap)
+    {
+        let message = "the pause that ends a session is longer than the session may be, or none";
+        let help = "let gap be at most as long as within";
+        wrong(Place::Within, message.to_owned(), Some(help));
+    }
+}
+
+fn within(within: i64, wrong: &mut impl FnMut(Place, String, Option<&str>)) {
+    if !(1..=MAX_WITHIN).contains(&within) {
+        let message = "the window is not between a nanosecond and 24 hours long".to_owned();
+        wrong(Place::Within, message, None);
+    }
+}
+
+fn new_value(source: &NewValueSource, wrong: &mut impl FnMut(Place, String, Option<&str>)) {
+    let fields = source.fields.len();
+    if !(1..=MAX_FIELDS).contains(&fields) {
+        let message = format!("a value of {fields} fields is not one of 1 to {MAX_FIELDS}");
+        wrong(Place::Field(0), message, None);
+    }
+    if !(0..=MAX_FORGET).contains(&source.learn_for) {
+        wrong(Place::LearnFor, "learning takes at most 90 days".to_owned(), None);
+    }
+    if source.learn_matches > MAX_COUNT {
+        let message = format!("learning takes at most {MAX_COUNT} matches");
+        wrong(Place::LearnMatches, message, None);
+    }
+    if !(1..=MAX_FORGET).contains(&source.forget_after) {
+        let message = "values are remembered for more than nothing and at most 90 days".to_owned();
+        wrong(Place::ForgetAfter, message, None);
+    } else if source.forget_after < source.learn_for {
+        let message = "values are forgotten before learning ends".to_owned();
+        wrong(
+            Place::ForgetAfter,
+            message,
+            Some("let forgetAfter be at least learnFor"),
+        );
+    }
+}
+
+fn sequence(source: &SequenceSource, wrong: &mut impl FnMut(Place, String, Option<&str>)) {
+    within(source.within, wrong);
+    let steps = source.steps.len();
+    if !(1..=MAX_STEPS).contains(&steps) {
+        let message = format!("a sequence of {steps} steps is not one of 1 to {MAX_STEPS}");
+        wrong(Place::Step(0), message, None);
+    }
+    let mut sum = 0_u64;
+    for (index, step) in source.steps.iter().take(MAX_STEPS).enumerate() {
+        sum = sum.saturating_add(step.count);
+        if step.count == 0 {
+            let message = "a step takes at least one match".to_owned();
+            wrong(Place::StepCount(index), message, Some("leave the step out"));
+        } else if sum > MAX_SEQUENCE {
+            let message =
+                format!("up to this step the sequence takes {sum} matches, more than {MAX_SEQUENCE}");
+            wrong(Place::StepCount(index), message, Some("count fewer of them"));
+            return;
+        }
+    }
+    if steps == 1 && sum == 1 {
+        let message = "one match is no sequence".to_owned();
+        wrong(Place::Step(0), message, Some("leave detect out, or add a step"));
+    }
+}

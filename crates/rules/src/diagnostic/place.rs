@@ -1,0 +1,70 @@
+//! Places in `detect`.
+
+use std::fmt;
+
+/// A method of detection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum MethodName {
+    /// So many within a time.
+    Threshold,
+    /// What was not seen before.
+    NewValue,
+    /// One thing after the other.
+    Sequence,
+}
+
+impl MethodName {
+    /// Its name in the API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Threshold => "threshold",
+            Self::NewValue => "newValue",
+            Self::Sequence => "sequence",
+        }
+    }
+}
+
+/// Where in a method of detection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Place {
+    /// `groupBy[n]`.
+    GroupBy(usize),
+    /// `distinct` of a threshold.
+    Distinct,
+    /// `count` of a threshold.
+    Count,
+    /// `within`.
+    Within,
+    /// `fields`, or one of them, of a new value.
+    Field(usize),
+    /// `learnFor` of a new value.
+    LearnFor,
+    /// `learnMatches` of a new value.
+    LearnMatches,
+    /// `forgetAfter` of a new value.
+    ForgetAfter,
+    /// `steps[n].condition` of a sequence.
+    Step(usize),
+    /// `steps[n].count` of a sequence.
+    StepCount(usize),
+    /// `until` of a sequence.
+    Until,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::GroupBy(index) => write!(f, "groupBy[{index}]"),
+            Self::Count => f.write_str("count"),
+            Self::Within => f.write_str("within"),
+            Self::Distinct => f.write_str("distinct"),
+            Self::Field(index) => write!(f, "fields[{index}]"),
+            Self::LearnFor => f.write_str("learnFor"),
+            Self::LearnMatches => f.write_str("learnMatches"),
+            Self::ForgetAfter => f.write_str("forgetAfter"),
+            Self::Step(index) => write!(f, "steps[{index}].condition"),
+            Self::StepCount(index) => write!(f, "steps[{index}].count"),
+            Self::Until => f.write_str("until"),
+        }
+    }
+}

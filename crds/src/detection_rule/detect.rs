@@ -1,0 +1,165 @@
+//! `spec.detect`: how matches become detections.
+
+#![expect(
+    unreachable_pub,
+    reason = "the schema's derive repeats the struct inside a function"
+)]
+
+use kube::KubeSchema;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::Duration;
+
+/// How matches become detections: one of its methods.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("[has(self.threshold), has(self.newValue), has(self.sequence)].filter(one, one).size() == 1").message("detect has exactly one of threshold, newValue and sequence"))]
+pub struct Detect {
+    /// From so many matches, or different values, within a time on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threshold: Option<Threshold>,
+    /// By a value that was not there before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub new_value: Option<NewValue>,
+    /// By one thing that comes after another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sequence: Option<Sequence>,
+}
+
+/// So many matches, or different values of a field, within a time.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("(self.window == 'session') == has(self.gap)").message("gap belongs to window: session, which needs it"))]
+#[x_kube(validation = Rule::new("!has(self.gap) || duration(self.gap) <= duration(self.within)").message("gap must not be longer than within"))]
+#[x_kube(validation = Rule::new("duration(self.within) > duration('0s') && duration(self.within) <= duration('24h')").message("within is more than nothing and at most 24h"))]
+#[x_kube(validation = Rule::new("!has(self.distinct) || self.count <= 1024").message("at most 1024 different values can be asked for"))]
+pub struct Threshold {
+    /// How many matches at least; with `distinct`, how many different values.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub count: u32,
+    /// Within which time, such as `5m`; at most 24 hours.
+    pub within: Duration,
+    /// Fields whose values matches must share to be counted together. With one that exists on a
+    /// single node, such as `container.id`, each node counts by itself; otherwise the
+    /// operator counts across all nodes. What lacks a field is counted together. A signal stands for one
+    /// group.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 8),
+        inner(length(min = 1, max = 128)),
+        extend("x-kubernetes-list-type" = "set")
+    )]
+    pub group_by: Vec<String>,
+    /// The field whose different values are counted instead of matches. What lacks it is not counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 128))]
+    pub distinct: Option<String>,
+    /// How windows lie.
+    #[serde(default)]
+    pub window: Window,
+    /// The pause that ends a session, such as `1m`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gap: Option<Duration>,
+}
+
+/// How windows lie.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Window {
+    /// Any interval of the length `within`.
+    #[default]
+    Sliding,
+    /// A window begins with the first match that lies in none before it, and ends after `within`.
+    Fixed,
+    /// A window begins like that and ends when no match came for longer than `gap`, or after `within`.
+    Session,
+}
+
+/// A value that was not there before, among the matches that share the values of `groupBy`.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("duration(self.learnFor) <= duration('2160h') && duration(self.forgetAfter) <= duration('2160h')").message("learnFor and forgetAfter are at most 2160h, which are 90 days"))]
+#[x_kube(validation = Rule::new("duration(self.forgetAfter) > duration('0s') && duration(self.learnFor) <= duration(self.forgetAfter)").message("forgetAfter must be more than nothing and at least as long as learnFor"))]
+pub struct NewValue {
+    /// The fields whose values together are one. A match that lacks one of them is not counted; each element of a
+    /// list is a value of its own.
+    #[schemars(
+        length(min = 1, max = 5),
+        inner(length(min = 1, max = 128)),
+        extend("x-kubernetes-list-type" = "set")
+    )]
+    pub fields: Vec<String>,
+    /// Fields that tell groups apart: each of them learns for itself. With one that exists on a single node, such
+    /// as `container.id`, each node learns by itself; otherwise the operator learns across all nodes. A signal
+    /// stands for one group.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 8),
+        inner(length(min = 1, max = 128)),
+        extend("x-kubernetes-list-type" = "set")
+    )]
+    pub group_by: Vec<String>,
+    /// How long values are only learned, from the first match of a group on.
+    #[serde(default = "week")]
+    pub learn_for: Duration,
+    /// How many matches of a group are only learned from, however long it takes.
+    #[serde(default)]
+    #[schemars(range(max = 1_000_000))]
+    pub learn_matches: u32,
+    /// After which time without a match a value is new again.
+    #[serde(default = "four_weeks")]
+    pub forget_after: Duration,
+}
+
+fn week() -> Duration {
+    Duration("168h".to_owned())
+}
+
+fn four_weeks() -> Duration {
+    Duration("672h".to_owned())
+}
+
+/// One thing that comes after another, among the matches that share the values of `groupBy`.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("duration(self.within) > duration('0s') && duration(self.within) <= duration('24h')").message("within is more than nothing and at most 24h"))]
+#[x_kube(validation = Rule::new("size(self.steps) > 1 || self.steps.all(step, step.count > 1)").message("one match is no sequence: leave detect out, or add a step"))]
+pub struct Sequence {
+    /// Less than this lies between the first match and the last, such as `5m`; at most 24 hours.
+    pub within: Duration,
+    /// Fields whose values matches must share to be one sequence. With one that exists on a single node, such as
+    /// `container.id`, each node looks by itself; otherwise the operator looks across all nodes, with
+    /// times a second apart. A signal stands for one group.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 8),
+        inner(length(min = 1, max = 128)),
+        extend("x-kubernetes-list-type" = "set")
+    )]
+    pub group_by: Vec<String>,
+    /// What has to come, in this order. Other matches may come between.
+    #[schemars(length(min = 1, max = 10), extend("x-kubernetes-list-type" = "atomic"))]
+    pub steps: Vec<Step>,
+    /// What ends every sequence that has begun, in the rule language; asked of the rule's matches, as steps are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 65536))]
+    pub until: Option<String>,
+}
+
+/// A step of a sequence.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Step {
+    /// Which of the rule's matches belong to it, in the rule language.
+    #[schemars(length(min = 1, max = 65536))]
+    pub condition: String,
+    /// How many of them it takes; all steps together at most 64.
+    #[serde(default = "one")]
+    #[schemars(range(min = 1, max = 64))]
+    pub count: u32,
+}
+
+fn one() -> u32 {
+    1
+}
