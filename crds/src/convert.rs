@@ -34,8 +34,11 @@ pub enum ConvertError {
         text: String,
     },
     /// How matches become detections.
-    #[error("spec.detect: has to have exactly one of threshold, newValue and sequence")]
+    #[error("spec.detect: has to have exactly one of threshold, newValue, sequence and correlation")]
     Methods,
+    /// What a query measures.
+    #[error("spec.detect.correlation.queries: {0} has more than one of distinct, sum and max")]
+    Measures(String),
     /// An automated check without a condition.
     #[error("spec.pass: missing; an automated check needs it")]
     NoPass,
@@ -47,6 +50,7 @@ pub enum ConvertError {
 /// The rule as the compiler takes it, with the overrides in effect, tests included.
 pub fn rule_source(rule: &DetectionRule) -> Result<RuleSource, ConvertError> {
     let spec = &rule.spec;
+    let overridden = spec.severity_in_effect() != spec.severity;
     Ok(RuleSource {
         name: rule.metadata.name.clone().unwrap_or_default(),
         uid: rule.metadata.uid.clone().unwrap_or_default(),
@@ -77,7 +81,11 @@ pub fn rule_source(rule: &DetectionRule) -> Result<RuleSource, ConvertError> {
             })
             .collect(),
         joined: Vec::new(),
-        detect: spec.detect.as_ref().map(detect::source).transpose()?,
+        detect: spec
+            .detect
+            .as_ref()
+            .map(|detect| detect::source(detect, overridden))
+            .transpose()?,
         signal: SignalSource {
             title: spec.signal.title.clone().unwrap_or_default(),
             group_by: spec.signal.group_by.clone(),

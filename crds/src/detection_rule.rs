@@ -15,7 +15,7 @@ use crate::{Attack, Duration, Severity, TestValue};
 
 mod detect;
 
-pub use detect::{Detect, NewValue, Sequence, Step, Threshold, Window};
+pub use detect::{Case, Correlation, Detect, NewValue, Query, Sequence, Step, Threshold, Window};
 
 /// Detects acts on nodes and in containers, live.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -42,7 +42,7 @@ pub use detect::{Detect, NewValue, Sequence, Step, Threshold, Window};
     printcolumn(name = "Bundle", type_ = "string", json_path = ".metadata.labels.yagura\\.dev/bundle", description = "Pack of the shipped content that the rule belongs to; empty for a rule of yours", priority = 1)
 )]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("!has(self.detect) || !has(self.signal) || !has(self.signal.keepOpen) || ((!has(self.detect.threshold) || duration(self.detect.threshold.within) <= duration(self.signal.keepOpen)) && (!has(self.detect.sequence) || duration(self.detect.sequence.within) <= duration(self.signal.keepOpen)))").message("signal.keepOpen must be at least as long as detect's within: what makes a window hold is one signal"))]
+#[x_kube(validation = Rule::new("!has(self.detect) || !has(self.signal) || !has(self.signal.keepOpen) || ((!has(self.detect.threshold) || duration(self.detect.threshold.within) <= duration(self.signal.keepOpen)) && (!has(self.detect.sequence) || duration(self.detect.sequence.within) <= duration(self.signal.keepOpen)) && (!has(self.detect.correlation) || duration(self.detect.correlation.within) <= duration(self.signal.keepOpen)))").message("signal.keepOpen must be at least as long as detect's within: what makes a window hold is one signal"))]
 #[x_kube(validation = Rule::new("!has(self.detect) || !has(self.signal) || !has(self.signal.groupBy) || size(self.signal.groupBy) == 0").message("a rule with detect groups its signals by the groupBy of its method; leave signal.groupBy out"))]
 pub struct DetectionRuleSpec {
     /// What was detected, in one line.

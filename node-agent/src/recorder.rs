@@ -317,18 +317,18 @@ impl Worker {
             return;
         };
         fold.rule_hash.clone_from(&rule.hash);
+        let severity = rule.rule.severity_of(fold.case);
         let fold = self.redactor.fold(fold);
         self.metrics.count_redacted(fold.hidden());
         if self.writer.is_some() {
-            self.records
-                .push(spooled(&fold, rank + rule.rule.severity.rank()));
+            self.records.push(spooled(&fold, rank + severity.rank()));
         } else {
             self.metrics.spooled.add(fold.get().count);
         }
         if let Some(printer) = &self.printer {
             printer.print(Line::Signal(Box::new(Signal {
                 rule: rule.rule.name.clone(),
-                severity: rule.rule.severity,
+                severity,
                 fold,
             })));
         }

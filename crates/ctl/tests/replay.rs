@@ -278,3 +278,71 @@ fn what_cannot_be_replayed_says_why() {
         nothing.errors
     );
 }
+
+#[test]
+fn sequences_new_values_and_cases_name_the_events_that_made_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let rules = r#"
+apiVersion: yagura.dev/v1alpha1
+kind: DetectionRule
+metadata: {name: steps}
+spec:
+  title: Steps
+  severity: low
+  condition: event.kind == "process.exec"
+  detect:
+    sequence:
+      within: 1m
+      steps: [{condition: process.name == "curl"}, {condition: process.name == "x"}]
+      until: process.name == "apt"
+---
+apiVersion: yagura.dev/v1alpha1
+kind: DetectionRule
+metadata: {name: news}
+spec:
+  title: News
+  severity: low
+  condition: process.name != "sh"
+  detect: {newValue: {fields: [process.name], learnFor: 0s, learnMatches: 3}}
+---
+apiVersion: yagura.dev/v1alpha1
+kind: DetectionRule
+metadata: {name: cases}
+spec:
+  title: Cases
+  severity: low
+  condition: process.name in ["curl", "x"]
+  detect:
+    correlation:
+      within: 1m
+      queries: [{name: n, condition: "true"}, {name: names, condition: "true", distinct: process.name}]
+      cases: [{when: names > 1, severity: critical, title: Several}, {when: n > 1}]
+"#;
+    std::fs::write(folder.path().join("more.yaml"), rules).unwrap();
+    let names = ["curl", "apt", "curl", "apt", "x", "curl", "x"];
+    let input: Vec<String> = names.iter().map(|name| exec("", name, "a", "c")).collect();
+    let answer = replay(
+        folder.path(),
+        &["more.yaml", "--", "-"],
+        input.join("\n").as_bytes(),
+    );
+    let found: Vec<String> = answer
+        .signals
+        .iter()
+        .map(|signal| {
+            let part = |name: &str| signal[name].to_string().replace('"', "");
+            let parts = ["rule", "severity", "title", "events"].map(part);
+            parts.join(" ")
+        })
+        .collect();
+    assert_eq!(
+        found,
+        [
+            "cases critical Several [0,2,4,5,6]",
+            "news low News [4]",
+            "steps low Steps [5,6]"
+        ],
+        "{}",
+        answer.errors
+    );
+}

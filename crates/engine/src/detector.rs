@@ -4,11 +4,12 @@ use std::collections::{HashMap, HashSet};
 
 use yagura_event::{Timestamp, Tree};
 use yagura_rules::Rule;
-use yagura_rules::detect::{Detect, Method, STEPS_NAME, Scope};
+use yagura_rules::detect::{Detect, STEPS_NAME, Scope};
 
-use crate::Match;
+use crate::apart::{has_values, tell_apart};
 use crate::unit::encode_tree;
-use crate::window::{Groups, Input, MAX_GROUPS, Outcome, State, value_id};
+use crate::window::{Groups, Input, MAX_GROUPS, Outcome, State};
+use crate::{Match, show};
 
 /// Where matches are turned into detections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +31,8 @@ pub struct Detection {
     pub first: Timestamp,
     /// Time of the last.
     pub last: Timestamp,
+    /// The case of the rule that it is, if the rule has cases.
+    pub case: Option<u8>,
 }
 
 impl Detection {
@@ -40,6 +43,7 @@ impl Detection {
             count: 1,
             first: time,
             last: time,
+            case: None,
         }
     }
 }
@@ -69,9 +73,6 @@ pub struct Changed {
     /// It as bytes; `None`: it was forgotten.
     pub group: Option<Vec<u8>>,
 }
-
-/// Most combinations of elements of lists that one match has as values.
-pub const MAX_COMBINATIONS: usize = 100;
 
 /// Turns matches into detections.
 #[derive(Debug)]
@@ -112,8 +113,7 @@ impl Detector {
             return Some(Detection::of(found, time));
         };
         let values = std::mem::take(&mut found.values);
-        // What has no value adds none.
-        if values.contains(&Tree::Null) {
+        if !has_values(&detect.method, &values, &mut found.steps) {
             self.tally.left_out += 1;
             return None;
         }
@@ -121,7 +121,7 @@ impl Detector {
             // Matches of different values must stay apart on their way to who counts them.
             let names = detect.values.iter().map(|(name, _)| name.clone());
             found.group.0.extend(names.zip(values));
-            if let Method::Sequence(_) = detect.method {
+            if detect.has_steps() {
                 let steps = Tree::Int(i64::from(found.steps));
                 found.group.0.push((STEPS_NAME.to_owned(), steps));
             }
@@ -153,11 +153,16 @@ impl Detector {
             return None;
         };
         self.tally.told += fired.count;
+        let case = added.case.and_then(|case| detect.case(case));
+        if let Some(title) = case.and_then(|case| case.title.as_ref()) {
+            found.title = show::group_title(title, &found.group);
+        }
         Some(Detection {
             found,
             count: fired.count,
             first: fired.first,
             last: fired.last,
+            case: added.case,
         })
     }
 
@@ -222,39 +227,4 @@ fn groups<'a>(windows: &'a mut HashMap<String, Groups>, detect: &Detect, kept: b
     windows
         .entry(detect.state.clone())
         .or_insert_with(|| new(detect.method.clone(), MAX_GROUPS))
-}
-
-/// What stands for the values of a match, in `out`. For new values each element of a list is one of its own, with every
-/// combination of the elements of others; no more than the first [`MAX_COMBINATIONS`].
-pub fn tell_apart(method: &Method, values: &[Tree], bytes: &mut Vec<u8>, out: &mut Vec<u64>) {
-    if values.is_empty() {
-        return;
-    }
-    let lists = matches!(method, Method::NewValue(_));
-    let length = |value: &Tree| match value {
-        Tree::List(list) if lists => list.len(),
-        _ => 1,
-    };
-    let combinations = values
-        .iter()
-        .map(length)
-        .fold(1_usize, usize::saturating_mul)
-        .min(MAX_COMBINATIONS);
-    for combination in 0..combinations {
-        bytes.clear();
-        let mut rest = combination;
-        for value in values {
-            let place = rest % length(value).max(1);
-            rest /= length(value).max(1);
-            match value {
-                Tree::List(list) if lists => {
-                    if let Some(element) = list.get(place) {
-                        encode_tree(element, bytes);
-                    }
-                }
-                value => encode_tree(value, bytes),
-            }
-        }
-        out.push(value_id(bytes));
-    }
 }

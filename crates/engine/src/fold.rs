@@ -130,14 +130,16 @@ fn begin(rule: &Rule, detection: Detection) -> Fold {
         samples: Vec::new(),
         incomplete: found.incomplete,
         pending: found.pending,
+        case: detection.case,
     }
 }
 
 /// What makes matches one group. Complete and incomplete ones stay apart, as do those whose pod is not known
 /// yet: each fold is true of all that it counts.
-fn key(rule: &Rule, Detection { found, .. }: &Detection) -> Vec<u8> {
+fn key(rule: &Rule, Detection { found, case, .. }: &Detection) -> Vec<u8> {
     let mut key = rule.hash.as_bytes().to_vec();
-    key.extend([u8::from(found.incomplete), u8::from(found.pending)]);
+    let case = case.map_or(0, |case| case.saturating_add(1));
+    key.extend([u8::from(found.incomplete), u8::from(found.pending), case]);
     for (_, value) in &found.group.0 {
         encode_tree(value, &mut key);
     }

@@ -14,6 +14,7 @@
 
 #![forbid(unsafe_code)]
 
+mod apart;
 mod detector;
 mod eval;
 pub mod explain;
@@ -31,6 +32,8 @@ pub mod testing;
 mod unit;
 pub mod window;
 
-pub use detector::{Changed, Detection, Detector, MAX_COMBINATIONS, Place, Tally, tell_apart};
+pub use apart::{MAX_COMBINATIONS, has_values, tell_apart};
+pub use detector::{Changed, Detection, Detector, Place, Tally};
 pub use ruleset::{Excepted, Match, RuleSet};
+pub use show::group_title;
 pub use unit::Scratch;

@@ -29,6 +29,30 @@ pub(crate) fn title(template: &Template, event: &Event) -> String {
     out
 }
 
+/// The title of a case: a title of values of the group.
+pub fn group_title(template: &Template, group: &GroupKey) -> String {
+    let registry = Registry::workload();
+    let mut out = String::new();
+    for piece in &template.pieces {
+        match piece {
+            Piece::Text(text) => escape(text.as_bytes(), &mut out),
+            Piece::Field(id) => {
+                let path = registry.field(*id).path;
+                let found = group.0.iter().find(|(name, _)| name == path);
+                let mut value = String::new();
+                show(
+                    &found.map_or(ValueRef::Absent, |(_, tree)| ValueRef::from(tree)),
+                    &mut value,
+                );
+                cut(&mut value, TITLE_VALUE);
+                out.push_str(&value);
+            }
+        }
+    }
+    cut(&mut out, TITLE);
+    out
+}
+
 fn cut(text: &mut String, characters: usize) {
     if let Some((end, _)) = text.char_indices().nth(characters) {
         text.truncate(end);

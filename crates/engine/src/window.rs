@@ -11,6 +11,7 @@ mod chain;
 mod encode;
 mod group;
 mod groups;
+mod queries;
 mod shape;
 mod state;
 mod values;
@@ -22,6 +23,7 @@ pub use chain::Chain;
 pub use encode::BadGroup;
 pub use group::Group;
 pub use groups::{Added, Groups, Kept, MAX_GROUPS};
+pub use queries::Queries;
 pub use state::{Input, State, Taken};
 pub use values::{MAX_VALUES, Values};
 

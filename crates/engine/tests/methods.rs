@@ -8,8 +8,11 @@
 use std::sync::Arc;
 
 use yagura_engine::{Detection, Detector, Place, RuleSet, Scratch};
-use yagura_event::{Event, GroupKey, Registry, Timestamp, Tree, build_event};
-use yagura_rules::source::{DetectSource, MethodSource, NewValueSource, SequenceSource, StepSource};
+use yagura_event::{Event, GroupKey, Registry, Severity, Timestamp, Tree, build_event};
+use yagura_rules::source::{
+    CaseSource, CorrelationSource, DetectSource, MeasureSource, MethodSource, NewValueSource, QuerySource,
+    SequenceSource, StepSource,
+};
 use yagura_rules::{Lists, Rule, RuleSource, compile};
 
 const SECOND: i64 = 1_000_000_000;
@@ -214,4 +217,65 @@ fn what_was_seen_outlives_a_restart() {
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].last, events[2].time);
     }
+}
+
+#[test]
+fn the_first_case_that_holds_says_how_urgent_it_is() {
+    let query = |name: &str, condition: &str, measure| QuerySource {
+        name: name.to_owned(),
+        condition: condition.to_owned(),
+        measure,
+    };
+    let case = |when: &str, severity, title: &str| CaseSource {
+        when: when.to_owned(),
+        severity,
+        title: title.to_owned(),
+    };
+    let method = MethodSource::Correlation(CorrelationSource {
+        within: 60 * SECOND,
+        queries: vec![
+            query("shells", "process.name == \"sh\"", MeasureSource::Count),
+            query(
+                "tools",
+                "process.name != \"sh\"",
+                MeasureSource::Distinct("process.name".to_owned()),
+            ),
+            query(
+                "terminals",
+                "true",
+                MeasureSource::Distinct("process.tty".to_owned()),
+            ),
+        ],
+        cases: vec![
+            case(
+                "shells > 0 && tools > 1",
+                Some(Severity::Critical),
+                "Tools and a shell in {{container.id}}",
+            ),
+            case("shells > 1", None, ""),
+        ],
+    });
+    let rule = rule("event.kind == \"process.exec\"", &["container.id"], method);
+    let mut detector = Detector::new(Place::Alone);
+    let events = [
+        exec(0, "nc", "a", &[]),
+        exec(1, "nc", "a", &[]),
+        exec(2, "sh", "a", &[]),
+        exec(3, "sh", "a", &[]),
+        exec(4, "nmap", "a", &[]),
+        exec(5, "nmap", "b", &[]),
+    ];
+    let found = detections(&mut detector, &rule, &events);
+    assert_eq!(told(&found), [(0, 3, 4), (4, 4, 1)]);
+    let says: Vec<_> = found
+        .iter()
+        .map(|one| (one.case, rule.severity_of(one.case), one.found.title.as_str()))
+        .collect();
+    assert_eq!(
+        says,
+        [
+            (Some(1), Severity::Medium, "r"),
+            (Some(0), Severity::Critical, "Tools and a shell in a")
+        ]
+    );
 }

@@ -38,6 +38,8 @@ pub struct Fold {
     pub incomplete: bool,
     /// Whether names or labels that the rule's `where` needs were still unknown.
     pub pending: bool,
+    /// The case of the rule that the matches are, if it has cases.
+    pub case: Option<u8>,
 }
 
 /// Matches of a rule that an Exception object held back.

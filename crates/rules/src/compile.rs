@@ -75,6 +75,18 @@ pub struct Rule {
     pub cost: u64,
 }
 
+impl Rule {
+    /// How urgent its detections of that case are.
+    pub fn severity_of(&self, case: Option<u8>) -> Severity {
+        let case = self
+            .detect
+            .as_ref()
+            .zip(case)
+            .and_then(|(detect, case)| detect.case(case));
+        case.and_then(|case| case.severity).unwrap_or(self.severity)
+    }
+}
+
 /// What comes of compiling a rule: the rule, unless there is an error, and everything there is to say.
 #[derive(Clone, Debug)]
 pub struct Compiled {
@@ -125,7 +137,7 @@ pub fn compile_placed(
     );
     let condition = checker.check_condition(&rule.condition, Part::Condition);
     let exceptions = check_exceptions(&mut checker, &rule.exceptions);
-    let title = Template::compile(rule.signal_title(), registry, &mut checker.sink);
+    let title = Template::compile(rule.signal_title(), Part::Title, registry, &mut checker.sink);
     let Grouping {
         detect,
         group_by,

@@ -1,7 +1,9 @@
 //! How matches become detections: what is looked for among them, and where.
 
+mod correlation;
 mod method;
 mod numbers;
+mod when;
 
 use yagura_event::{FieldId, Registry};
 
@@ -12,7 +14,8 @@ use crate::limits;
 use crate::source::{DetectSource, MethodSource, RuleSource, SequenceSource, ThresholdSource, WindowSource};
 use crate::template::find_field;
 
-pub use method::{Method, NewValue, Sequence, Shape, Steps, Threshold, UNTIL};
+pub use method::{Case, Correlation, Measure, Method, NewValue, Sequence, Shape, Steps, Threshold, UNTIL};
+pub use when::When;
 
 /// Most different values that a threshold may ask for: they are told apart exactly.
 pub const MAX_DISTINCT: u64 = 1_024;
@@ -26,6 +29,8 @@ pub const MAX_FORGET: i64 = 90 * MAX_WITHIN;
 pub const MAX_FIELDS: usize = 5;
 /// Most steps of a sequence.
 pub const MAX_STEPS: usize = 10;
+/// Most queries of a correlation, and most cases.
+pub const MAX_QUERIES: usize = 8;
 /// Most matches that all steps of a sequence take together.
 pub const MAX_SEQUENCE: u64 = 64;
 /// How much later than others a match may come that one node saw, in nanoseconds.
@@ -33,7 +38,7 @@ pub const NODE_LATENESS: i64 = 10 * 1_000_000_000;
 /// The same across nodes.
 pub const CLUSTER_LATENESS: i64 = 120 * 1_000_000_000;
 
-/// What a match of a sequence carries on its way to who counts it, beside its group: its [`Steps`] as a number. No field
+/// What a match of a sequence or of queries carries on its way to who counts it, beside its group: its [`Steps`] as a number. No field
 /// has this name.
 pub const STEPS_NAME: &str = "detect.steps";
 
@@ -63,7 +68,7 @@ pub struct Detect {
     pub method: Method,
     /// Fields whose values are told apart, with their names.
     pub values: Vec<(String, FieldId)>,
-    /// Conditions of the steps of a sequence, in order.
+    /// Conditions of the steps of a sequence, or of queries, in order.
     pub steps: Vec<ExprId>,
     /// What ends a sequence.
     pub until: Option<ExprId>,
@@ -76,8 +81,21 @@ pub struct Detect {
 impl Detect {
     /// Names of what a match carries beside its group on its way to who counts it.
     pub fn carried(&self) -> impl Iterator<Item = &str> {
-        let steps = matches!(self.method, Method::Sequence(_)).then_some(STEPS_NAME);
+        let steps = self.has_steps().then_some(STEPS_NAME);
         self.values.iter().map(|(name, _)| name.as_str()).chain(steps)
+    }
+
+    /// Whether matches carry which steps they belong to.
+    pub fn has_steps(&self) -> bool {
+        matches!(self.method, Method::Sequence(_) | Method::Correlation(_))
+    }
+
+    /// The case at that place.
+    pub fn case(&self, place: u8) -> Option<&Case> {
+        match &self.method {
+            Method::Correlation(all) => all.cases.get(usize::from(place)),
+            _ => None,
+        }
     }
 }
 
@@ -152,6 +170,14 @@ pub(crate) fn compile(
                 counts: counts(source),
                 lateness,
             });
+        }
+        MethodSource::Correlation(source) => {
+            let all = correlation::compile(checker, source, &mut detect, &group_by, registry);
+            detect.method = Method::Correlation(Correlation { lateness, ..all });
+            if let Some(condition) = condition {
+                let queries = detect.steps.iter();
+                conditions = queries.map(|query| checker.both(condition, *query)).collect();
+            }
         }
     }
     Compiled {

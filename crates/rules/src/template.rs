@@ -24,13 +24,13 @@ pub struct Template {
 
 impl Template {
     /// Compiles a title; what cannot be read is reported and left out.
-    pub(crate) fn compile(source: &str, registry: &Registry, sink: &mut Sink) -> Self {
+    pub(crate) fn compile(source: &str, part: Part, registry: &Registry, sink: &mut Sink) -> Self {
         let mut pieces = Vec::new();
         if source.len() > limits::TITLE_BYTES {
             let message = format!("the title has {} bytes, more than 1,024", source.len());
             sink.push(
                 Code::BAD_TEMPLATE,
-                Part::Title,
+                part,
                 Span::new(limits::TITLE_BYTES, source.len()),
                 message,
                 None,
@@ -48,7 +48,7 @@ impl Template {
                 let help = Some("write {{field}}".to_owned());
                 sink.push(
                     Code::BAD_TEMPLATE,
-                    Part::Title,
+                    part,
                     span,
                     "`{{` has no `}}`".to_owned(),
                     help,
@@ -58,7 +58,7 @@ impl Template {
             let name = &source[inner..end];
             let lead = name.len() - name.trim_start().len();
             let span = Span::new(inner + lead, inner + lead + name.trim().len());
-            if let Some(field) = find_field(name.trim(), registry, Part::Title, span, sink) {
+            if let Some(field) = find_field(name.trim(), registry, part, span, sink) {
                 pieces.push(Piece::Field(field));
             }
             position = end + 2;
@@ -82,7 +82,7 @@ pub(crate) fn find_field(
     if let Some(id) = registry.find(name) {
         let single = matches!(
             part,
-            Part::GroupBy(_) | Part::Detect(_, Place::GroupBy(_) | Place::Distinct)
+            Part::GroupBy(_) | Part::Detect(_, Place::GroupBy(_) | Place::Distinct | Place::QueryField(..))
         );
         if single && matches!(registry.field(id).ty, Type::List(_)) {
             let help = Some("group by fields with one value".to_owned());
@@ -97,7 +97,7 @@ pub(crate) fn find_field(
         nearest(name, registry.fields().map(|(_, field)| field.path))
             .map(|near| format!("did you mean {near}?"))
     };
-    let code = if part == Part::Title {
+    let code = if matches!(part, Part::Title | Part::Detect(_, Place::CaseTitle(_))) {
         Code::BAD_TEMPLATE
     } else {
         code

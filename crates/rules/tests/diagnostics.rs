@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use yagura_event::{Registry, Tree};
 use yagura_rules::detect::Scope;
 use yagura_rules::source::{
-    DetectSource, JoinedSource, MethodSource, NewValueSource, SequenceSource, StepSource, ThresholdSource,
-    WindowSource,
+    CaseSource, CorrelationSource, DetectSource, JoinedSource, MeasureSource, MethodSource, NewValueSource,
+    QuerySource, SequenceSource, StepSource, ThresholdSource, WindowSource,
 };
 use yagura_rules::{
     CATALOGUE, CheckSource, Code, Diagnostic, ExceptionSource, LetSource, Lists, Part, RuleSource, compile,
@@ -246,6 +246,9 @@ fn examples_of_the_catalogue_have_their_codes() {
                 }
                 "threshold" => source.detect = Some(threshold(value)),
                 "newValue" => source.detect = Some(method(MethodSource::NewValue(NewValueSource::default()))),
+                "correlation" => {
+                    source.detect = Some(method(MethodSource::Correlation(CorrelationSource::default())));
+                }
                 "sequence" => source.detect = Some(method(MethodSource::Sequence(SequenceSource::default()))),
                 _ => entry.example.clone_into(&mut source.condition),
             }
@@ -553,6 +556,63 @@ fn new_values_and_sequences_are_checked_in_their_own_parts() {
             "detect.sequence.steps[1].condition: warning[Y0103]: no kind of event can meet this (`yagura fields` says which kinds have a field)"
         ]
     );
+}
+
+#[test]
+fn correlations_are_checked_in_their_own_parts() {
+    let query = |name: &str, condition: &str, measure| QuerySource {
+        name: name.to_owned(),
+        condition: condition.to_owned(),
+        measure,
+    };
+    let case = |when: &str, title: &str| CaseSource {
+        when: when.to_owned(),
+        severity: None,
+        title: title.to_owned(),
+    };
+    let mut source = RuleSource::new("r", "event.kind == \"process.exec\"");
+    source.detect = Some(DetectSource {
+        group_by: vec!["container.id".to_owned()],
+        method: MethodSource::Correlation(CorrelationSource {
+            within: 60,
+            queries: vec![
+                query("a", "process.name == \"a\"", MeasureSource::Count),
+                query(
+                    "a",
+                    "process.name == \"b\"",
+                    MeasureSource::Sum("process.name".to_owned()),
+                ),
+                query(
+                    "1",
+                    "process.nam == \"c\"",
+                    MeasureSource::Distinct("process.args".to_owned()),
+                ),
+            ],
+            cases: vec![
+                case("a > 1 && b > 2", "{{container.id}} {{process.name}}"),
+                case("a > true", "{{container.ids}}"),
+                case("a", ""),
+            ],
+        }),
+    });
+    let found: Vec<String> = diagnose(&source)
+        .iter()
+        .map(|diagnostic| format!("{}: {diagnostic}", diagnostic.part))
+        .collect();
+    let expected = [
+        "queries[1].name: error[Y0048]: there are two queries a",
+        "queries[2].name: error[Y0048]: \"1\" cannot be the name of a query (use letters, digits and _, at most 63 and a letter first)",
+        "queries[2].condition: error[Y0021]: unknown field process.nam (did you mean process.name?)",
+        "queries[1].sum: error[Y0048]: process.name is no whole number (measure how many different ones there are: distinct)",
+        "queries[2].distinct: error[Y0041]: process.args is a list (group by fields with one value)",
+        "cases[0].when: error[Y0048]: there is no query \"b\" (did you mean a?)",
+        "cases[1].when: error[Y0048]: this is made of what is true or false, not a number",
+        "cases[2].when: error[Y0048]: the result is not true or false (compare it with something)",
+        "cases[0].title: error[Y0048]: matches of a case may differ in process.name (name fields of groupBy only)",
+        "cases[1].title: error[Y0040]: unknown field container.ids (did you mean container.id?)",
+    ];
+    let expected = expected.map(|line| format!("detect.correlation.{line}"));
+    assert_eq!(found, expected);
 }
 
 #[test]

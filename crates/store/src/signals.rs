@@ -35,7 +35,7 @@ pub use history::{HistoryLimits, HistoryPage, HistoryQuery, Leaving, Past, Prune
 pub use outbox::{Pending, Stored};
 pub use seed::Seed;
 pub use triage::{RuleSummary, Triage, Triaged};
-pub use windows::{Evicted, Window};
+pub use windows::{CaseSays, Evicted, Window};
 
 use lock::StoreLock;
 

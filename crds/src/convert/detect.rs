@@ -1,22 +1,26 @@
 //! `spec.detect` as the compiler takes it.
 
 use yagura_rules::source::{
-    DetectSource, MethodSource, NewValueSource, SequenceSource, StepSource, ThresholdSource, WindowSource,
+    CaseSource, CorrelationSource, DetectSource, MeasureSource, MethodSource, NewValueSource, QuerySource,
+    SequenceSource, StepSource, ThresholdSource, WindowSource,
 };
 
 use super::{ConvertError, nanoseconds};
-use crate::detection_rule::{Detect, NewValue, Sequence, Threshold, Window};
+use crate::detection_rule::{self, Correlation, Detect, NewValue, Query, Sequence, Threshold, Window};
 
-pub(super) fn source(detect: &Detect) -> Result<DetectSource, ConvertError> {
+/// `overridden`: the severity of the rule stands for all its cases.
+pub(super) fn source(detect: &Detect, overridden: bool) -> Result<DetectSource, ConvertError> {
     let Detect {
         threshold,
         new_value,
         sequence,
+        correlation,
     } = detect;
-    let (group_by, method) = match (threshold, new_value, sequence) {
-        (Some(threshold), None, None) => (&threshold.group_by, self::threshold(threshold)?),
-        (None, Some(new), None) => (&new.group_by, self::new_value(new)?),
-        (None, None, Some(sequence)) => (&sequence.group_by, self::sequence(sequence)?),
+    let (group_by, method) = match (threshold, new_value, sequence, correlation) {
+        (Some(threshold), None, None, None) => (&threshold.group_by, self::threshold(threshold)?),
+        (None, Some(new), None, None) => (&new.group_by, self::new_value(new)?),
+        (None, None, Some(sequence), None) => (&sequence.group_by, self::sequence(sequence)?),
+        (None, None, None, Some(all)) => (&all.group_by, correlation_of(all, overridden)?),
         _ => return Err(ConvertError::Methods),
     };
     Ok(DetectSource {
@@ -52,7 +56,7 @@ fn new_value(new: &NewValue) -> Result<MethodSource, ConvertError> {
 }
 
 fn sequence(sequence: &Sequence) -> Result<MethodSource, ConvertError> {
-    let step = |step: &crate::detection_rule::Step| StepSource {
+    let step = |step: &detection_rule::Step| StepSource {
         condition: step.condition.clone(),
         count: u64::from(step.count),
     };
@@ -60,5 +64,32 @@ fn sequence(sequence: &Sequence) -> Result<MethodSource, ConvertError> {
         within: nanoseconds("spec.detect.sequence.within", &sequence.within)?,
         steps: sequence.steps.iter().map(step).collect(),
         until: sequence.until.clone(),
+    }))
+}
+
+fn correlation_of(all: &Correlation, overridden: bool) -> Result<MethodSource, ConvertError> {
+    let query = |query: &Query| {
+        let measure = match (&query.distinct, &query.sum, &query.max) {
+            (None, None, None) => MeasureSource::Count,
+            (Some(field), None, None) => MeasureSource::Distinct(field.clone()),
+            (None, Some(field), None) => MeasureSource::Sum(field.clone()),
+            (None, None, Some(field)) => MeasureSource::Max(field.clone()),
+            _ => return Err(ConvertError::Measures(query.name.clone())),
+        };
+        Ok(QuerySource {
+            name: query.name.clone(),
+            condition: query.condition.clone(),
+            measure,
+        })
+    };
+    let case = |case: &detection_rule::Case| CaseSource {
+        when: case.when.clone(),
+        severity: case.severity.filter(|_| !overridden).map(Into::into),
+        title: case.title.clone(),
+    };
+    Ok(MethodSource::Correlation(CorrelationSource {
+        within: nanoseconds("spec.detect.correlation.within", &all.within)?,
+        queries: all.queries.iter().map(query).collect::<Result<_, _>>()?,
+        cases: all.cases.iter().map(case).collect(),
     }))
 }

@@ -9,12 +9,12 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::Duration;
+use crate::{Duration, Severity};
 
 /// How matches become detections: one of its methods.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("[has(self.threshold), has(self.newValue), has(self.sequence)].filter(one, one).size() == 1").message("detect has exactly one of threshold, newValue and sequence"))]
+#[x_kube(validation = Rule::new("[has(self.threshold), has(self.newValue), has(self.sequence), has(self.correlation)].filter(one, one).size() == 1").message("detect has exactly one of threshold, newValue, sequence and correlation"))]
 pub struct Detect {
     /// From so many matches, or different values, within a time on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -25,6 +25,9 @@ pub struct Detect {
     /// By one thing that comes after another.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sequence: Option<Sequence>,
+    /// By what several queries say together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub correlation: Option<Correlation>,
 }
 
 /// So many matches, or different values of a field, within a time.
@@ -162,4 +165,73 @@ pub struct Step {
 
 fn one() -> u32 {
     1
+}
+
+/// What several queries say together, of the matches that share the values of `groupBy`.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("duration(self.within) > duration('0s') && duration(self.within) <= duration('24h')").message("within is more than nothing and at most 24h"))]
+pub struct Correlation {
+    /// Within which time queries measure, such as `5m`; at most 24 hours.
+    pub within: Duration,
+    /// Fields whose values matches must share to be measured together. With one that exists on a single node, such
+    /// as `container.id`, each node measures by itself; otherwise the operator measures across all nodes. A signal
+    /// stands for one group.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 8),
+        inner(length(min = 1, max = 128)),
+        extend("x-kubernetes-list-type" = "set")
+    )]
+    pub group_by: Vec<String>,
+    /// What is measured. A match is what meets the rule's condition and that of a query.
+    #[schemars(
+        length(min = 1, max = 8),
+        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"])
+    )]
+    pub queries: Vec<Query>,
+    /// What the queries have to say to be told; the first that holds.
+    #[schemars(length(min = 1, max = 8), extend("x-kubernetes-list-type" = "atomic"))]
+    pub cases: Vec<Case>,
+}
+
+/// A named number that is measured of matches: how many there are, unless it says otherwise.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("[has(self.distinct), has(self.sum), has(self.max)].filter(one, one).size() <= 1").message("a query has at most one of distinct, sum and max; with none of them it counts"))]
+pub struct Query {
+    /// By which cases call it.
+    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-zA-Z][a-zA-Z0-9_]*$"))]
+    pub name: String,
+    /// Which of the rule's matches it is about, in the rule language.
+    #[schemars(length(min = 1, max = 65536))]
+    pub condition: String,
+    /// The field whose different values it counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 128))]
+    pub distinct: Option<String>,
+    /// The field that it sums up, a whole number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 128))]
+    pub sum: Option<String>,
+    /// The field of which it gives the greatest value, a whole number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 128))]
+    pub max: Option<String>,
+}
+
+/// What is told when queries say something.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Case {
+    /// When: names of queries, compared with numbers and each other, such as `failed > 5 && succeeded > 0`.
+    #[schemars(length(min = 1, max = 1024))]
+    pub when: String,
+    /// How urgently a person should look; the rule's severity when it is left out, or overridden.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub severity: Option<Severity>,
+    /// Title of signals, with fields of `groupBy` in it; the rule's when it is left out.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 1024))]
+    pub title: String,
 }

@@ -185,3 +185,60 @@ async fn a_value_that_was_not_learned_is_told_once_also_when_the_operator_is_kil
     })
     .await
 }
+
+#[tokio::test]
+#[ignore = "needs the one-node cluster: cargo xtask test"]
+async fn a_signal_is_as_urgent_as_the_first_case_that_holds_on_a_node_and_across_nodes() -> Result<()> {
+    with_namespace(|space| async move {
+        let detect = |group: &str| {
+            json!({"correlation": {
+                "within": "10m",
+                "groupBy": [group, "k8s.namespace.name"],
+                "queries": [
+                    {"name": "failed", "condition": with_argument("failed")},
+                    {"name": "succeeded", "condition": with_argument("succeeded")},
+                ],
+                "cases": [
+                    {
+                        "when": "failed >= 3 && succeeded > 0",
+                        "severity": "critical",
+                        "title": "Guessed in {{k8s.namespace.name}}",
+                    },
+                    {"when": "failed >= 3"},
+                ],
+            }})
+        };
+        let rules = [
+            watching(&space, "guessed", detect("container.id")),
+            watching(&space, "guessedacross", detect("process.name")),
+        ];
+        for rule in &rules {
+            rule.run(&space).await?;
+        }
+        let pod = workload::sleeper(&space, "app").await?;
+        let fail = "for i in 1 2 3; do /bin/true failed; done";
+        workload::shell(&space, &pod, fail).await?;
+        for rule in &rules {
+            let signal = signals::counted(&space, rule, 3).await?;
+            ensure!(
+                signal["status"]["severity"] != "critical",
+                "{:?}",
+                signal["status"]
+            );
+        }
+        workload::shell(&space, &pod, "/bin/true succeeded").await?;
+        for rule in &rules {
+            signals::counted(&space, rule, 4).await?;
+            eventually("the signal became critical", || async {
+                let signal = signals::only(&space, rule).await?;
+                let (severity, title) = (&signal["status"]["severity"], &signal["status"]["title"]);
+                ensure!(severity == "critical", "{severity}");
+                ensure!(*title == format!("Guessed in {}", space.name), "{title}");
+                Ok(())
+            })
+            .await?;
+        }
+        Ok(())
+    })
+    .await
+}

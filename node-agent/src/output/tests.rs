@@ -61,6 +61,7 @@ fn signal(rule: &str, title: &str) -> Line {
             }],
             incomplete: false,
             pending: true,
+            case: None,
         }),
     }))
 }

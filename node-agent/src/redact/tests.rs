@@ -45,6 +45,7 @@ fn fold(group: Vec<(&str, Tree)>, title: &str, fields: Tree) -> Fold {
         }],
         incomplete: false,
         pending: false,
+        case: None,
     }
 }
 

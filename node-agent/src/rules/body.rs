@@ -3,9 +3,9 @@
 use yagura_event::severity::UnknownSeverity;
 use yagura_proto::v1;
 use yagura_rules::source::{
-    DetectSource, ExceptionSource, JoinedSource, LetSource, MethodSource, NewValueSource, Requirement,
-    RuleSource, Selector, SelectorOp, SequenceSource, SignalSource, StepSource, Target, ThresholdSource,
-    WhereSource, WindowSource,
+    CaseSource, CorrelationSource, DetectSource, ExceptionSource, JoinedSource, LetSource, MeasureSource,
+    MethodSource, NewValueSource, QuerySource, Requirement, RuleSource, Selector, SelectorOp, SequenceSource,
+    SignalSource, StepSource, Target, ThresholdSource, WhereSource, WindowSource,
 };
 
 /// The body says something that this agent does not know.
@@ -21,8 +21,11 @@ pub(super) enum BodyError {
     #[error("unknown operator {0:?} in a selector; use In, NotIn, Exists or DoesNotExist")]
     Operator(String),
     /// How matches become detections.
-    #[error("more than one of threshold, new_value and sequence")]
+    #[error("more than one of threshold, new_value, sequence and correlation")]
     Methods,
+    /// What a query measures.
+    #[error("unknown measure {0:?} of a query; use count, distinct, sum or max")]
+    Measure(String),
     /// How windows lie.
     #[error("unknown window {0:?}; use sliding, fixed or session")]
     Window(String),
@@ -74,11 +77,17 @@ pub(super) fn source(body: &v1::RuleBody) -> Result<RuleSource, BodyError> {
 }
 
 fn detect(body: &v1::RuleBody) -> Result<Option<DetectSource>, BodyError> {
-    let (group_by, method) = match (&body.threshold, &body.new_value, &body.sequence) {
-        (None, None, None) => return Ok(None),
-        (Some(threshold), None, None) => (&threshold.group_by, self::threshold(threshold)?),
-        (None, Some(new), None) => (&new.group_by, new_value(new)),
-        (None, None, Some(sequence)) => (&sequence.group_by, self::sequence(sequence)),
+    let (group_by, method) = match (
+        &body.threshold,
+        &body.new_value,
+        &body.sequence,
+        &body.correlation,
+    ) {
+        (None, None, None, None) => return Ok(None),
+        (Some(threshold), None, None, None) => (&threshold.group_by, self::threshold(threshold)?),
+        (None, Some(new), None, None) => (&new.group_by, new_value(new)),
+        (None, None, Some(sequence), None) => (&sequence.group_by, self::sequence(sequence)),
+        (None, None, None, Some(all)) => (&all.group_by, correlation(all)?),
         _ => return Err(BodyError::Methods),
     };
     Ok(Some(DetectSource {
@@ -120,6 +129,36 @@ fn sequence(sequence: &v1::Sequence) -> MethodSource {
         steps: sequence.steps.iter().map(step).collect(),
         until: (!sequence.until.is_empty()).then(|| sequence.until.clone()),
     })
+}
+
+fn correlation(all: &v1::Correlation) -> Result<MethodSource, BodyError> {
+    let query = |query: &v1::Query| {
+        let field = query.field.clone();
+        Ok(QuerySource {
+            name: query.name.clone(),
+            condition: query.condition.clone(),
+            measure: match query.measure.as_str() {
+                "count" => MeasureSource::Count,
+                "distinct" => MeasureSource::Distinct(field),
+                "sum" => MeasureSource::Sum(field),
+                "max" => MeasureSource::Max(field),
+                other => return Err(BodyError::Measure(other.to_owned())),
+            },
+        })
+    };
+    let case = |case: &v1::Case| {
+        let severity = (!case.severity.is_empty()).then(|| case.severity.parse());
+        Ok::<_, BodyError>(CaseSource {
+            when: case.when.clone(),
+            severity: severity.transpose()?,
+            title: case.title.clone(),
+        })
+    };
+    Ok(MethodSource::Correlation(CorrelationSource {
+        within: all.within,
+        queries: all.queries.iter().map(query).collect::<Result<_, BodyError>>()?,
+        cases: all.cases.iter().map(case).collect::<Result<_, _>>()?,
+    }))
 }
 
 fn scope(scope: &v1::Where) -> Result<WhereSource, BodyError> {

@@ -6,8 +6,9 @@ use yagura_crds::DetectionRule;
 use yagura_crds::convert::lifetime;
 use yagura_proto::{content, v1};
 use yagura_rules::source::{
-    DetectSource, ExceptionSource, JoinedSource, LetSource, MethodSource, NewValueSource, Requirement,
-    Selector, SequenceSource, SignalSource, StepSource, ThresholdSource, WhereSource, WindowSource,
+    CaseSource, CorrelationSource, DetectSource, ExceptionSource, JoinedSource, LetSource, MethodSource,
+    NewValueSource, QuerySource, Requirement, Selector, SequenceSource, SignalSource, StepSource,
+    ThresholdSource, WhereSource, WindowSource,
 };
 
 use super::validate::Valid;
@@ -104,6 +105,39 @@ fn sequence(group_by: &[String], sequence: &SequenceSource) -> v1::Sequence {
     }
 }
 
+fn correlation(group_by: &[String], correlation: &CorrelationSource) -> v1::Correlation {
+    let CorrelationSource {
+        within,
+        queries,
+        cases,
+    } = correlation;
+    let query = |QuerySource {
+                     name,
+                     condition,
+                     measure,
+                 }: &QuerySource| v1::Query {
+        name: name.clone(),
+        condition: condition.clone(),
+        measure: measure.as_str().to_owned(),
+        field: measure.field().cloned().unwrap_or_default(),
+    };
+    let case = |CaseSource {
+                    when,
+                    severity,
+                    title,
+                }: &CaseSource| v1::Case {
+        when: when.clone(),
+        severity: severity.map_or("", yagura_event::Severity::as_str).to_owned(),
+        title: title.clone(),
+    };
+    v1::Correlation {
+        group_by: group_by.to_vec(),
+        within: *within,
+        queries: queries.iter().map(query).collect(),
+        cases: cases.iter().map(case).collect(),
+    }
+}
+
 /// No prose and no tests: what does not change how a rule behaves is not sent.
 fn body(valid: &Valid, joined: &[JoinedSource], lists: &[Named]) -> v1::RuleBody {
     let source = &valid.source;
@@ -151,6 +185,7 @@ fn body(valid: &Valid, joined: &[JoinedSource], lists: &[Named]) -> v1::RuleBody
         threshold: None,
         new_value: None,
         sequence: None,
+        correlation: None,
         group_by: group_by.clone(),
         fields: fields.clone(),
         r#where: Some(v1::Where {
@@ -189,6 +224,7 @@ fn body(valid: &Valid, joined: &[JoinedSource], lists: &[Named]) -> v1::RuleBody
             MethodSource::Threshold(source) => body.threshold = Some(threshold(group_by, source)),
             MethodSource::NewValue(source) => body.new_value = Some(new_value(group_by, source)),
             MethodSource::Sequence(source) => body.sequence = Some(sequence(group_by, source)),
+            MethodSource::Correlation(source) => body.correlation = Some(correlation(group_by, source)),
         },
     }
     body

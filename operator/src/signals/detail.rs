@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde::{Deserialize, Serialize};
+use yagura_crds::Attack;
 use yagura_crds::security_signal::{
     GroupValue, RuleReference, SecuritySignalSpec, SecuritySignalStatus, Triage,
 };
-use yagura_crds::{Attack, Severity};
-use yagura_event::{GroupKey, Timestamp};
+use yagura_event::{GroupKey, Severity, Timestamp};
 
 use super::text::{cut, line};
 use crate::index::policy::RuleMeta;
@@ -31,7 +31,6 @@ pub(super) struct Detail {
 
 /// A detail that says what its rule does; the caller adds whom it is about.
 pub(super) fn of_rule(meta: &RuleMeta, title: String, node: Option<&str>) -> Detail {
-    let severity: Severity = meta.severity.into();
     Detail {
         spec: SecuritySignalSpec {
             rule: RuleReference {
@@ -47,7 +46,7 @@ pub(super) fn of_rule(meta: &RuleMeta, title: String, node: Option<&str>) -> Det
         },
         status: SecuritySignalStatus {
             title: cut(title, MAX_TITLE),
-            severity,
+            severity: meta.severity.into(),
             severity_rank: meta.severity.rank(),
             attack: meta
                 .attack
@@ -77,6 +76,13 @@ pub(super) fn of_rule(meta: &RuleMeta, title: String, node: Option<&str>) -> Det
 }
 
 impl Detail {
+    /// The same, as urgent as a case of the rule.
+    pub(super) fn with_severity(mut self, severity: Severity) -> Self {
+        self.status.severity = severity.into();
+        self.status.severity_rank = severity.rank();
+        self
+    }
+
     /// Adds the group's values as text.
     pub(super) fn with_group(mut self, group: &GroupKey) -> Self {
         self.spec.group = group

@@ -4,11 +4,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use yagura_engine::tell_apart;
+use yagura_engine::{group_title, tell_apart};
 use yagura_event::{Fold, GroupKey, Timestamp, Tree};
 use yagura_proto::v1::{Requirement, Selector, Where};
 use yagura_rules::detect::{Method, Scope, Steps};
-use yagura_store::signals::{Match, Window};
+use yagura_store::signals::{CaseSays, Match, Window};
 
 use super::text::json;
 use super::{detail, key, resources};
@@ -77,9 +77,34 @@ pub fn place(fold: &Fold, index: &Index, from: Placement<'_>) -> Result<Match, R
         Some(Across { group, .. }) => (group, None),
         None => (&fold.group, Some(from.node)),
     };
-    let mut says = detail::of_rule(meta, fold.title.clone(), node).with_group(group);
-    says.status.resources = resources::of_match(fields, from.node, pod.as_deref());
-    says.status.resource = resources::headline(&says.status.resources);
+    let affected = resources::of_match(fields, from.node, pod.as_deref());
+    let says = |severity, title: String| {
+        let says = detail::of_rule(meta, title, node).with_severity(severity);
+        let mut says = says.with_group(group);
+        says.status.resource = resources::headline(&affected);
+        says.status.resources.clone_from(&affected);
+        says.to_bytes()
+    };
+    // Of a rule that is looked at on its node the agent has said which case it is, and its title.
+    let case = meta.windows.as_ref().zip(fold.case);
+    let case = case.and_then(|(windows, case)| windows.detect.case(case));
+    let severity = case.and_then(|case| case.severity).unwrap_or(meta.severity);
+    let cases = match across.as_ref().map(|across| &across.window.method) {
+        Some(Method::Correlation(all)) => all
+            .cases
+            .iter()
+            .map(|case| {
+                let title = case.title.as_ref();
+                let title = title.map_or_else(|| fold.title.clone(), |title| group_title(title, group));
+                let severity = case.severity.unwrap_or(meta.severity);
+                CaseSays {
+                    severity: severity.rank(),
+                    detail: says(severity, title),
+                }
+            })
+            .collect(),
+        _ => Vec::new(),
+    };
     let overflow = detail::of_rule(
         meta,
         format!("{}: more signals than are kept open", meta.title),
@@ -99,10 +124,13 @@ pub fn place(fold: &Fold, index: &Index, from: Placement<'_>) -> Result<Match, R
         first: fold.first.min(latest),
         last: fold.last.min(latest),
         incomplete: fold.incomplete,
-        severity: meta.severity.rank(),
+        severity: severity.rank(),
         lifetime: meta.lifetime,
-        window: across.map(|across| across.window),
-        detail: says.to_bytes(),
+        detail: says(severity, fold.title.clone()),
+        window: across.map(|across| Window {
+            cases,
+            ..across.window
+        }),
         overflow_detail: overflow.to_bytes(),
         samples: fold
             .samples
@@ -135,8 +163,8 @@ fn across_nodes(windows: &Windows, fold: &Fold) -> Option<Across> {
     }
     let mut group = fold.group.clone();
     let mut carried = group.0.split_off(windows.fields.len());
-    let steps = match (&detect.method, carried.last()) {
-        (Method::Sequence(_), Some((_, Tree::Int(steps)))) => Steps::try_from(*steps).unwrap_or(0),
+    let steps = match carried.last() {
+        Some((_, Tree::Int(steps))) if detect.has_steps() => Steps::try_from(*steps).unwrap_or(0),
         _ => 0,
     };
     carried.truncate(detect.values.len());
@@ -148,6 +176,7 @@ fn across_nodes(windows: &Windows, fold: &Fold) -> Option<Across> {
         method: detect.method.clone(),
         values,
         steps,
+        cases: Vec::new(),
     };
     Some(Across { group, window })
 }

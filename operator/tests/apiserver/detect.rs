@@ -19,7 +19,7 @@ pub(super) async fn thresholds(client: &Client) {
     let cases = [
         (
             json!({"detect": {}}),
-            "exactly one of threshold, newValue and sequence",
+            "exactly one of threshold, newValue, sequence and correlation",
         ),
         (
             threshold(&json!({"window": "hopping"})),
@@ -96,7 +96,10 @@ pub(super) async fn new_values_and_sequences(client: &Client) {
     let mut both = new(&json!({}));
     both["detect"]["sequence"] = sequence(&json!({}))["detect"]["sequence"].clone();
     let cases = [
-        (both, "exactly one of threshold, newValue and sequence"),
+        (
+            both,
+            "exactly one of threshold, newValue, sequence and correlation",
+        ),
         (new(&json!({"fields": []})), "spec.detect.newValue.fields"),
         (
             new(&json!({"learnFor": "2161h", "forgetAfter": "2161h"})),
@@ -122,6 +125,59 @@ pub(super) async fn new_values_and_sequences(client: &Client) {
         ),
         (
             with(sequence(&json!({})), &json!({"signal": {"keepOpen": "1m"}})),
+            "signal.keepOpen must be at least as long as detect's within",
+        ),
+    ];
+    for (change, expected) in cases {
+        let message = refusal(client, "DetectionRule", "bad", &with(good.clone(), &change)).await;
+        assert!(message.contains(expected), "{expected}: {message}");
+    }
+}
+
+pub(super) async fn correlations(client: &Client) {
+    let good = json!({"title": "t", "severity": "high", "condition": "true"});
+    let query = json!({"name": "failed", "condition": "process.pid == 1"});
+    let case = json!({"when": "failed > 5", "severity": "critical"});
+    let correlation = |changes: &Value| {
+        let all = json!({"within": "5m", "queries": [query.clone()], "cases": [case.clone()]});
+        json!({"detect": {"correlation": with(all, changes)}})
+    };
+    create(
+        client,
+        "DetectionRule",
+        "cases",
+        &with(good.clone(), &correlation(&json!({}))),
+    )
+    .await;
+    let cases = [
+        (
+            correlation(&json!({"queries": []})),
+            "spec.detect.correlation.queries",
+        ),
+        (
+            correlation(&json!({"queries": [query.clone(), query.clone()]})),
+            "Duplicate value",
+        ),
+        (
+            correlation(&json!({"queries": [with(query.clone(), &json!({"name": "a b"}))]})),
+            "spec.detect.correlation.queries[0].name",
+        ),
+        (
+            correlation(&json!({
+                "queries": [with(query.clone(), &json!({"sum": "process.pid", "max": "process.pid"}))]
+            })),
+            "at most one of distinct, sum and max",
+        ),
+        (
+            correlation(&json!({"cases": []})),
+            "spec.detect.correlation.cases",
+        ),
+        (
+            correlation(&json!({"within": "0s"})),
+            "within is more than nothing and at most 24h",
+        ),
+        (
+            with(correlation(&json!({})), &json!({"signal": {"keepOpen": "1m"}})),
             "signal.keepOpen must be at least as long as detect's within",
         ),
     ];

@@ -29,6 +29,7 @@ async fn schemas_hold_apiserver() {
         rules(&client).await;
         detect::thresholds(&client).await;
         detect::new_values_and_sequences(&client).await;
+        detect::correlations(&client).await;
         exceptions(&client).await;
         lists(&client).await;
         checks(&client).await;

@@ -121,6 +121,7 @@ pub(crate) fn hostile(context: &Context, namespace: &str, rule: &str) -> Vec<Inc
         ],
         incomplete: true,
         pending: false,
+        case: None,
     };
     let from = Placement {
         node: "n1",

@@ -73,6 +73,10 @@ pub fn fold_from_message(fold: v1::Fold) -> Result<Fold, ConvertError> {
         samples,
         incomplete: fold.incomplete,
         pending: fold.pending,
+        case: fold
+            .case_number
+            .checked_sub(1)
+            .and_then(|case| u8::try_from(case).ok()),
     })
 }
 
@@ -104,6 +108,7 @@ pub fn fold_to_message(fold: &Fold) -> v1::Fold {
             .collect(),
         incomplete: fold.incomplete,
         pending: fold.pending,
+        case_number: fold.case.map_or(0, |case| u32::from(case) + 1),
     }
 }
 

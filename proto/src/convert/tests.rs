@@ -54,7 +54,7 @@ fn fold() -> impl Strategy<Value = Fold> {
     let group = vec(("[a-z.]{1,20}", tree()), 0..4);
     let head = ("[a-z0-9-]{1,36}", "[a-f0-9]{0,64}", ".{0,40}");
     let numbers = (1..1u64 << 40, 0..i64::MAX / 2, 0..i64::MAX / 2);
-    (head, group, numbers, samples, any::<(bool, bool)>()).prop_map(
+    (head, group, numbers, samples, any::<(bool, bool, Option<u8>)>()).prop_map(
         |((rule, rule_hash, title), group, (count, first, length), samples, flags)| Fold {
             rule,
             rule_hash,
@@ -72,6 +72,7 @@ fn fold() -> impl Strategy<Value = Fold> {
                 .collect(),
             incomplete: flags.0,
             pending: flags.1,
+            case: flags.2,
         },
     )
 }

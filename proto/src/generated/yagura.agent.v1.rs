@@ -157,7 +157,7 @@ pub struct RuleBody {
     /// Exception objects that name the rule, asked after its own exceptions.
     #[prost(message, repeated, tag = "14")]
     pub joined: ::prost::alloc::vec::Vec<JoinedException>,
-    /// How matches become detections; unset: each is one. At most one of this, new_value and sequence is set.
+    /// How matches become detections; unset: each is one. At most one of this, new_value, sequence and correlation is set.
     #[prost(message, optional, tag = "15")]
     pub threshold: ::core::option::Option<Threshold>,
     /// The named lists that the rule and its exceptions use; lists of the language are not among them.
@@ -167,6 +167,45 @@ pub struct RuleBody {
     pub new_value: ::core::option::Option<NewValue>,
     #[prost(message, optional, tag = "18")]
     pub sequence: ::core::option::Option<Sequence>,
+    #[prost(message, optional, tag = "19")]
+    pub correlation: ::core::option::Option<Correlation>,
+}
+/// What several queries say together.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Correlation {
+    #[prost(string, repeated, tag = "1")]
+    pub group_by: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Nanoseconds.
+    #[prost(int64, tag = "2")]
+    pub within: i64,
+    #[prost(message, repeated, tag = "3")]
+    pub queries: ::prost::alloc::vec::Vec<Query>,
+    #[prost(message, repeated, tag = "4")]
+    pub cases: ::prost::alloc::vec::Vec<Case>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Query {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub condition: ::prost::alloc::string::String,
+    /// count, distinct, sum or max.
+    #[prost(string, tag = "3")]
+    pub measure: ::prost::alloc::string::String,
+    /// Empty for count.
+    #[prost(string, tag = "4")]
+    pub field: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Case {
+    #[prost(string, tag = "1")]
+    pub when: ::prost::alloc::string::String,
+    /// Empty: the rule's.
+    #[prost(string, tag = "2")]
+    pub severity: ::prost::alloc::string::String,
+    /// Empty: the rule's.
+    #[prost(string, tag = "3")]
+    pub title: ::prost::alloc::string::String,
 }
 /// What was not seen before.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -441,6 +480,9 @@ pub struct Fold {
     pub incomplete: bool,
     #[prost(bool, tag = "10")]
     pub pending: bool,
+    /// The place of the rule's case that they are, from 1; 0: none.
+    #[prost(uint32, tag = "11")]
+    pub case_number: u32,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct GroupPart {

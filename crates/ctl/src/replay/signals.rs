@@ -7,9 +7,9 @@ use serde_json::{Map, Value, json};
 use yagura_crds::convert::json as json_of;
 use yagura_engine::{Detection, Detector, Match, Place, RuleSet, Scratch};
 use yagura_event::lifetime::{Goes, LastSignal, Lifetime};
-use yagura_event::{Event, GroupKey, Text, Timestamp};
+use yagura_event::{Event, GroupKey, Severity, Text, Timestamp};
 use yagura_rules::Rule;
-use yagura_rules::detect::Scope;
+use yagura_rules::detect::{Detect, Method, Scope, UNTIL};
 
 /// Events that a signal names.
 const EVENTS: usize = 1_000;
@@ -25,6 +25,7 @@ pub(super) struct Played {
 /// A signal.
 struct Signal {
     rule: usize,
+    severity: Severity,
     title: String,
     group: GroupKey,
     opened: Timestamp,
@@ -102,15 +103,16 @@ impl<'a> Player<'a> {
             .is_some_and(|detect| detect.scope == Scope::Cluster);
         let node = (!across).then_some(&event.host.name);
         let key = (place, key(node, &found.group));
+        let ends = found.steps == UNTIL;
         let detection = self.detector.take(&rule, found, time);
-        let Some(detect) = &rule.detect else {
+        let Some(detect) = rule.detect.as_ref().filter(|detect| tells_several(detect)) else {
             if let Some(detection) = detection {
                 self.signal(&key, detection, vec![index]);
             }
             return;
         };
-        // What is too late, or has no value to tell apart, is in no window.
-        if self.detector.take_tally().taken > 0 {
+        // What is too late, or has no value to tell apart, is in no window, and what only ends sequences is never told.
+        if self.detector.take_tally().taken > 0 && !ends {
             let age = detect.method.remembers();
             let waiting = self.waiting.entry(key.clone()).or_default();
             while waiting
@@ -143,7 +145,8 @@ impl<'a> Player<'a> {
     }
 
     fn signal(&mut self, key: &(usize, String), detection: Detection, events: Vec<u64>) {
-        let lifetime = &self.rules[key.0].lifetime;
+        let Played { rule, lifetime } = &self.rules[key.0];
+        let severity = rule.severity_of(detection.case);
         if let Some(place) = self.last.get(key) {
             let signal = &mut self.signals[*place];
             let last = LastSignal {
@@ -155,6 +158,11 @@ impl<'a> Player<'a> {
                 signal.count += detection.count;
                 signal.first = signal.first.min(detection.first);
                 signal.last = signal.last.max(detection.last);
+                if severity > signal.severity {
+                    // From now on it says what is more urgent.
+                    signal.severity = severity;
+                    signal.title = detection.found.title;
+                }
                 signal.add(events);
                 return;
             }
@@ -162,6 +170,7 @@ impl<'a> Player<'a> {
         self.last.insert(key.clone(), self.signals.len());
         let mut signal = Signal {
             rule: key.0,
+            severity,
             title: detection.found.title,
             group: detection.found.group,
             opened: detection.first,
@@ -190,7 +199,7 @@ impl<'a> Player<'a> {
         let rule = &self.rules[signal.rule].rule;
         json!({
             "rule": rule.name,
-            "severity": rule.severity.as_str(),
+            "severity": signal.severity.as_str(),
             "title": signal.title,
             "group": group,
             "count": signal.count,
@@ -214,6 +223,11 @@ impl<'a> Player<'a> {
             (matches > 0).then_some((played.rule.name.as_str(), matches, opened))
         })
     }
+}
+
+/// Whether a detection may tell matches that came before the one that completed it.
+fn tells_several(detect: &Detect) -> bool {
+    !matches!(detect.method, Method::NewValue(_))
 }
 
 /// What groups are told apart by: the node, unless matches of all nodes are counted together, and their values. The form of

@@ -16,6 +16,8 @@ pub const MAX_GROUPS: usize = 100_000;
 pub struct Added {
     /// What its group says.
     pub outcome: Outcome,
+    /// The case that is told, if the rule has cases.
+    pub case: Option<u8>,
     /// Whether another group was forgotten for it.
     pub evicted: bool,
     /// How many values its group forgot for it.
@@ -88,6 +90,7 @@ impl Groups {
         let Some(slot) = self.by_key.get_mut(key) else {
             return Added {
                 outcome: Outcome::Waits,
+                case: None,
                 evicted,
                 evicted_values: 0,
             };
@@ -100,6 +103,7 @@ impl Groups {
         }
         Added {
             outcome: taken.outcome,
+            case: taken.case,
             evicted,
             evicted_values: taken.evicted,
         }

@@ -4,6 +4,7 @@ use yagura_event::Timestamp;
 use yagura_rules::detect::{Method, Steps};
 
 use super::chain::Chain;
+use super::queries::Queries;
 use super::values::Values;
 use super::{BadGroup, Group, Outcome, Tuple};
 
@@ -18,7 +19,7 @@ pub struct Input<'a> {
     pub count: u32,
     /// Stand for the values that are told apart, if any are.
     pub values: &'a [u64],
-    /// The steps of a sequence that they belong to.
+    /// The steps of a sequence, or the queries, that they belong to.
     pub steps: Steps,
 }
 
@@ -27,6 +28,8 @@ pub struct Input<'a> {
 pub struct Taken {
     /// What the group says.
     pub outcome: Outcome,
+    /// The case that is told, if the rule has cases.
+    pub case: Option<u8>,
     /// Whether the group is another one than before, so that whoever keeps it has to write it.
     pub changed: bool,
     /// How many values it forgot because it had too many.
@@ -42,6 +45,8 @@ pub enum State {
     NewValue(Box<Values>),
     /// Matches of steps.
     Sequence(Box<Chain>),
+    /// Matches of queries.
+    Correlation(Box<Queries>),
 }
 
 impl State {
@@ -51,6 +56,7 @@ impl State {
             Method::Threshold(_) => Self::Threshold(Group::default()),
             Method::NewValue(_) => Self::NewValue(Box::default()),
             Method::Sequence(_) => Self::Sequence(Box::default()),
+            Method::Correlation(_) => Self::Correlation(Box::default()),
         }
     }
 
@@ -58,6 +64,7 @@ impl State {
     pub fn add(&mut self, method: &Method, input: &Input<'_>) -> Taken {
         let always = |outcome| Taken {
             outcome,
+            case: None,
             changed: outcome != Outcome::Late,
             evicted: 0,
         };
@@ -73,6 +80,13 @@ impl State {
             }
             (Self::NewValue(values), Method::NewValue(new)) => values.add(new, input),
             (Self::Sequence(chain), Method::Sequence(sequence)) => always(chain.add(sequence, input)),
+            (Self::Correlation(queries), Method::Correlation(all)) => {
+                let (outcome, case) = queries.add(all, input);
+                Taken {
+                    case,
+                    ..always(outcome)
+                }
+            }
             (state, method) => {
                 *state = Self::new(method);
                 always(Outcome::Waits)
@@ -87,6 +101,7 @@ impl State {
             (Self::NewValue(values), Method::NewValue(new)) => values.newest(new),
             (Self::NewValue(_), _) => None,
             (Self::Sequence(chain), _) => chain.newest(),
+            (Self::Correlation(queries), _) => queries.newest(),
         }
     }
 
@@ -96,6 +111,7 @@ impl State {
             Self::Threshold(group) => group.encode(),
             Self::NewValue(values) => values.encode(),
             Self::Sequence(chain) => chain.encode(),
+            Self::Correlation(queries) => queries.encode(),
         }
     }
 
@@ -105,6 +121,7 @@ impl State {
             Method::Threshold(threshold) => Self::Threshold(Group::decode(threshold, bytes)?),
             Method::NewValue(_) => Self::NewValue(Box::new(Values::decode(bytes)?)),
             Method::Sequence(_) => Self::Sequence(Box::new(Chain::decode(bytes)?)),
+            Method::Correlation(_) => Self::Correlation(Box::new(Queries::decode(bytes)?)),
         })
     }
 }

@@ -86,6 +86,7 @@ impl Values {
             } else {
                 Outcome::Waits
             },
+            case: None,
             changed: changed || news,
             evicted,
         }

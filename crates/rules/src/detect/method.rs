@@ -1,6 +1,9 @@
 //! What is looked for among matches, as the engine takes it.
 
-use yagura_event::FieldId;
+use yagura_event::{FieldId, Severity};
+
+use super::When;
+use crate::template::Template;
 
 /// How windows lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +62,43 @@ pub type Steps = u16;
 /// The bit of what ends a sequence.
 pub const UNTIL: Steps = 1 << 15;
 
+/// What is measured of matches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Measure {
+    /// How many there are.
+    Count,
+    /// How many different values they have, of those at that place among the match's values.
+    Distinct(usize),
+    /// The sum of their numbers.
+    Sum(usize),
+    /// The greatest of them.
+    Max(usize),
+}
+
+/// What is told when queries say something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Case {
+    /// When.
+    pub when: When,
+    /// How urgent it is; `None`: as urgent as the rule.
+    pub severity: Option<Severity>,
+    /// Its title, of fields that matches are grouped by; `None`: the rule's.
+    pub title: Option<Template>,
+}
+
+/// Several queries, and what they say together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Correlation {
+    /// Length of the window, in nanoseconds.
+    pub within: i64,
+    /// What is measured: up to [`MAX_QUERIES`](super::MAX_QUERIES). Which matches a query is about is a bit of their [`Steps`].
+    pub queries: Box<[Measure]>,
+    /// The first that holds is told.
+    pub cases: Box<[Case]>,
+    /// How much later than the newest of its group a match may come, in nanoseconds.
+    pub lateness: i64,
+}
+
 /// What is looked for among the matches of a group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Method {
@@ -68,6 +108,8 @@ pub enum Method {
     NewValue(NewValue),
     /// One thing after the other.
     Sequence(Sequence),
+    /// What several queries say together.
+    Correlation(Correlation),
 }
 
 impl Method {
@@ -77,6 +119,7 @@ impl Method {
             Self::Threshold(threshold) => threshold.within.saturating_add(threshold.lateness),
             Self::NewValue(new) => new.forget_after,
             Self::Sequence(sequence) => sequence.within.saturating_add(sequence.lateness),
+            Self::Correlation(all) => all.within.saturating_add(all.lateness),
         }
     }
 }

@@ -1,8 +1,12 @@
 //! Numbers of `detect` that make no sense.
 
-use super::{MAX_COUNT, MAX_DISTINCT, MAX_FIELDS, MAX_FORGET, MAX_SEQUENCE, MAX_STEPS, MAX_WITHIN};
+use super::{
+    MAX_COUNT, MAX_DISTINCT, MAX_FIELDS, MAX_FORGET, MAX_QUERIES, MAX_SEQUENCE, MAX_STEPS, MAX_WITHIN,
+};
 use crate::diagnostic::{Code, Part, Place, Sink, Span};
-use crate::source::{MethodSource, NewValueSource, SequenceSource, ThresholdSource, WindowSource};
+use crate::source::{
+    CorrelationSource, MethodSource, NewValueSource, SequenceSource, ThresholdSource, WindowSource,
+};
 
 /// Says which are wrong.
 pub(super) fn check(source: &MethodSource, sink: &mut Sink) {
@@ -10,6 +14,7 @@ pub(super) fn check(source: &MethodSource, sink: &mut Sink) {
         MethodSource::Threshold(_) => Code::BAD_THRESHOLD,
         MethodSource::NewValue(_) => Code::BAD_NEW_VALUE,
         MethodSource::Sequence(_) => Code::BAD_SEQUENCE,
+        MethodSource::Correlation(_) => Code::BAD_CORRELATION,
     };
     let mut wrong = |place, message: String, help: Option<&str>| {
         let part = Part::Detect(source.name(), place);
@@ -19,6 +24,7 @@ pub(super) fn check(source: &MethodSource, sink: &mut Sink) {
         MethodSource::Threshold(source) => threshold(source, &mut wrong),
         MethodSource::NewValue(source) => new_value(source, &mut wrong),
         MethodSource::Sequence(source) => sequence(source, &mut wrong),
+        MethodSource::Correlation(source) => correlation(source, &mut wrong),
     }
 }
 
@@ -98,5 +104,19 @@ fn sequence(source: &SequenceSource, wrong: &mut impl FnMut(Place, String, Optio
     if steps == 1 && sum == 1 {
         let message = "one match is no sequence".to_owned();
         wrong(Place::Step(0), message, Some("leave detect out, or add a step"));
+    }
+}
+
+fn correlation(source: &CorrelationSource, wrong: &mut impl FnMut(Place, String, Option<&str>)) {
+    within(source.within, wrong);
+    let counts = [
+        (Place::Query(0), "queries", source.queries.len()),
+        (Place::Case(0), "cases", source.cases.len()),
+    ];
+    for (place, what, count) in counts {
+        if !(1..=MAX_QUERIES).contains(&count) {
+            let message = format!("a correlation has 1 to {MAX_QUERIES} {what}, not {count}");
+            wrong(place, message, None);
+        }
     }
 }

@@ -121,6 +121,8 @@ catalogue! {
         "Name 1 to 5 fields; learn and remember for at most 90 days.";
     BAD_SEQUENCE = 47, "A sequence cannot be found.", "sequence: {within: 48h, steps: []}",
         "Name 1 to 10 steps that take up to 64 matches together, within at most 24 hours.";
+    BAD_CORRELATION = 48, "Queries cannot be correlated.", "correlation: {queries: [], cases: []}",
+        "Name 1 to 8 queries, and 1 to 8 cases that compare them with numbers and each other.";
     UNUSED_LET = 100, "A let name is not used.", "let: [{name: a, value: \"1\"}]", "Remove it.";
     ALWAYS_TRUE = 101, "The condition holds for everything.", "true || process.pid == 1", "Check what was meant.";
     ALWAYS_FALSE = 102, "The condition never holds.", "process.name == \"a\" && false", "Check what was meant.";

@@ -11,6 +11,8 @@ pub enum MethodName {
     NewValue,
     /// One thing after the other.
     Sequence,
+    /// Several queries together.
+    Correlation,
 }
 
 impl MethodName {
@@ -20,6 +22,7 @@ impl MethodName {
             Self::Threshold => "threshold",
             Self::NewValue => "newValue",
             Self::Sequence => "sequence",
+            Self::Correlation => "correlation",
         }
     }
 }
@@ -49,6 +52,16 @@ pub enum Place {
     StepCount(usize),
     /// `until` of a sequence.
     Until,
+    /// `queries[n].name` of a correlation.
+    QueryName(usize),
+    /// `queries[n].condition` of a correlation.
+    Query(usize),
+    /// The field of `queries[n]` of a correlation, by what is measured of it.
+    QueryField(usize, &'static str),
+    /// `cases[n].when` of a correlation.
+    Case(usize),
+    /// `cases[n].title` of a correlation.
+    CaseTitle(usize),
 }
 
 impl fmt::Display for Place {
@@ -65,6 +78,11 @@ impl fmt::Display for Place {
             Self::Step(index) => write!(f, "steps[{index}].condition"),
             Self::StepCount(index) => write!(f, "steps[{index}].count"),
             Self::Until => f.write_str("until"),
+            Self::QueryName(index) => write!(f, "queries[{index}].name"),
+            Self::Query(index) => write!(f, "queries[{index}].condition"),
+            Self::QueryField(index, measure) => write!(f, "queries[{index}].{measure}"),
+            Self::Case(index) => write!(f, "cases[{index}].when"),
+            Self::CaseTitle(index) => write!(f, "cases[{index}].title"),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! How matches become detections, as people write it.
 
+use yagura_event::Severity;
+
 use crate::diagnostic::{MethodName, Place};
 
 /// How the windows of a threshold lie.
@@ -74,6 +76,73 @@ pub struct SequenceSource {
     pub until: Option<String>,
 }
 
+/// What a query measures of its matches within the time.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum MeasureSource {
+    /// How many there are.
+    #[default]
+    Count,
+    /// How many different values of a field they have.
+    Distinct(String),
+    /// The sum of a field that is a number.
+    Sum(String),
+    /// The greatest value of a field that is a number.
+    Max(String),
+}
+
+impl MeasureSource {
+    /// Its name in the API.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Count => "count",
+            Self::Distinct(_) => "distinct",
+            Self::Sum(_) => "sum",
+            Self::Max(_) => "max",
+        }
+    }
+
+    /// The field that it looks at.
+    pub fn field(&self) -> Option<&String> {
+        match self {
+            Self::Count => None,
+            Self::Distinct(field) | Self::Sum(field) | Self::Max(field) => Some(field),
+        }
+    }
+}
+
+/// A named number that is measured of matches.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct QuerySource {
+    /// By which cases call it.
+    pub name: String,
+    /// Which matches of the rule it is about.
+    pub condition: String,
+    /// What of them.
+    pub measure: MeasureSource,
+}
+
+/// What is told when queries say something.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CaseSource {
+    /// When: numbers of queries, compared and joined.
+    pub when: String,
+    /// How urgent it is; `None`: as urgent as the rule.
+    pub severity: Option<Severity>,
+    /// Title with fields of `groupBy` in it; empty: the rule's.
+    pub title: String,
+}
+
+/// Several queries, and what they say together.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CorrelationSource {
+    /// Within how many nanoseconds.
+    pub within: i64,
+    /// What is measured.
+    pub queries: Vec<QuerySource>,
+    /// The first that holds is told.
+    pub cases: Vec<CaseSource>,
+}
+
 /// How detections are found among matches.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MethodSource {
@@ -83,6 +152,8 @@ pub enum MethodSource {
     NewValue(NewValueSource),
     /// By their order.
     Sequence(SequenceSource),
+    /// By what several queries say together.
+    Correlation(CorrelationSource),
 }
 
 impl MethodSource {
@@ -92,6 +163,7 @@ impl MethodSource {
             Self::Threshold(_) => MethodName::Threshold,
             Self::NewValue(_) => MethodName::NewValue,
             Self::Sequence(_) => MethodName::Sequence,
+            Self::Correlation(_) => MethodName::Correlation,
         }
     }
 }
@@ -116,6 +188,20 @@ impl DetectSource {
                 sequence.steps.get(index).map(|step| &step.condition)
             }
             (MethodSource::Sequence(sequence), Place::Until) => sequence.until.as_ref(),
+            (MethodSource::Correlation(correlation), place) => correlation.text_of(place),
+            _ => None,
+        }
+    }
+}
+
+impl CorrelationSource {
+    fn text_of(&self, place: Place) -> Option<&String> {
+        match place {
+            Place::QueryName(index) => self.queries.get(index).map(|query| &query.name),
+            Place::Query(index) => self.queries.get(index).map(|query| &query.condition),
+            Place::QueryField(index, _) => self.queries.get(index).and_then(|query| query.measure.field()),
+            Place::Case(index) => self.cases.get(index).map(|case| &case.when),
+            Place::CaseTitle(index) => self.cases.get(index).map(|case| &case.title),
             _ => None,
         }
     }

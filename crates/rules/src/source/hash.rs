@@ -1,11 +1,12 @@
 //! Hashes of rules.
 
 use sha2::{Digest, Sha256};
+use yagura_event::Severity;
 
 use super::{
-    DetectSource, ExceptionSource, JoinedSource, LetSource, MethodSource, NewValueSource, Requirement,
-    RuleSource, Selector, SequenceSource, SignalSource, StepSource, ThresholdSource, WhereSource,
-    WindowSource,
+    CaseSource, CorrelationSource, DetectSource, ExceptionSource, JoinedSource, LetSource, MethodSource,
+    NewValueSource, QuerySource, Requirement, RuleSource, Selector, SequenceSource, SignalSource, StepSource,
+    ThresholdSource, WhereSource, WindowSource,
 };
 
 impl RuleSource {
@@ -73,7 +74,7 @@ impl RuleSource {
         } = signal;
         body.texts(group_by);
         body.texts(fields);
-        body.detect(detect.as_ref());
+        body.detect(detect.as_ref(), Says::All);
         body.finish()
     }
 
@@ -87,9 +88,16 @@ impl RuleSource {
         }
         body.scope(&self.where_);
         body.lets(&self.lets);
-        body.detect(self.detect.as_ref());
+        body.detect(self.detect.as_ref(), Says::Nothing);
         body.finish()
     }
+}
+
+/// Whether what is said of detections is part of a hash, or only what is remembered of matches.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Says {
+    All,
+    Nothing,
 }
 
 /// Feeds a hash in a form in which different contents are different bytes: each text after its length.
@@ -137,7 +145,7 @@ impl Body {
         }
     }
 
-    fn detect(&mut self, detect: Option<&DetectSource>) {
+    fn detect(&mut self, detect: Option<&DetectSource>, says: Says) {
         let Some(DetectSource { group_by, method }) = detect else {
             return self.text("every");
         };
@@ -147,6 +155,7 @@ impl Body {
             MethodSource::Threshold(threshold) => self.threshold(threshold),
             MethodSource::NewValue(new) => self.new_value(new),
             MethodSource::Sequence(sequence) => self.sequence(sequence),
+            MethodSource::Correlation(correlation) => self.correlation(correlation, says),
         }
     }
 
@@ -190,6 +199,41 @@ impl Body {
         self.texts(until.as_slice());
     }
 
+    fn correlation(&mut self, correlation: &CorrelationSource, says: Says) {
+        let CorrelationSource {
+            within,
+            queries,
+            cases,
+        } = correlation;
+        self.number(within.cast_unsigned());
+        self.number(queries.len() as u64);
+        for QuerySource {
+            name,
+            condition,
+            measure,
+        } in queries
+        {
+            self.text(name);
+            self.text(condition);
+            self.text(measure.as_str());
+            self.text(measure.field().map_or("", String::as_str));
+        }
+        if says == Says::Nothing {
+            return;
+        }
+        self.number(cases.len() as u64);
+        for CaseSource {
+            when,
+            severity,
+            title,
+        } in cases
+        {
+            self.text(when);
+            self.text(severity.map_or("", Severity::as_str));
+            self.text(title);
+        }
+    }
+
     fn selector(&mut self, selector: Option<&Selector>) {
         let Some(Selector { labels, requirements }) = selector else {
             return self.text("none");
@@ -226,8 +270,6 @@ impl Body {
 
 #[cfg(test)]
 mod tests {
-    use yagura_event::Severity;
-
     use super::*;
     use crate::RuleTest;
 
@@ -352,6 +394,32 @@ mod tests {
         hashes.sort();
         hashes.dedup();
         assert_eq!(hashes.len(), detects.len() + 1);
+    }
+
+    #[test]
+    fn what_a_case_says_is_no_part_of_the_state() {
+        let with = |when: &str, severity, condition: &str| RuleSource {
+            detect: Some(method(MethodSource::Correlation(CorrelationSource {
+                within: 1,
+                queries: vec![QuerySource {
+                    condition: condition.to_owned(),
+                    ..QuerySource::default()
+                }],
+                cases: vec![CaseSource {
+                    when: when.to_owned(),
+                    severity,
+                    title: String::new(),
+                }],
+            }))),
+            ..RuleSource::new("a", "true")
+        };
+        let rule = with("a > 1", None, "b");
+        let said = with("a > 2", Some(Severity::High), "b");
+        let other = with("a > 1", None, "c");
+        assert_eq!(rule.state(), said.state());
+        assert_ne!(rule.hash(), said.hash());
+        assert_ne!(rule.state(), other.state());
+        assert_eq!(rule.language_version(), 2);
     }
 
     #[test]

@@ -18,8 +18,19 @@ pub struct Window {
     pub method: Method,
     /// Stand for the values that are told apart.
     pub values: Vec<u64>,
-    /// The steps of a sequence that it belongs to.
+    /// The steps of a sequence, or the queries, that it belongs to.
     pub steps: Steps,
+    /// What each case of the rule says; empty: the match says it.
+    pub cases: Vec<CaseSays>,
+}
+
+/// What a signal says when a case of its rule is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CaseSays {
+    /// Rank of its severity.
+    pub severity: u8,
+    /// See [`Match::detail`].
+    pub detail: Vec<u8>,
 }
 
 /// What was forgotten because there was too much.
@@ -91,12 +102,20 @@ pub(super) fn count(
     }
     Ok(match taken.outcome {
         Outcome::Waits | Outcome::Late => Counted::Waits,
-        Outcome::Fires(fired) => Counted::Detected(Box::new(Match {
-            count: fired.count,
-            first: fired.first,
-            last: fired.last,
-            ..found.clone()
-        })),
+        Outcome::Fires(fired) => {
+            let mut told = Match {
+                count: fired.count,
+                first: fired.first,
+                last: fired.last,
+                ..found.clone()
+            };
+            let case = taken.case.and_then(|case| window.cases.get(usize::from(case)));
+            if let Some(case) = case {
+                told.severity = case.severity;
+                told.detail.clone_from(&case.detail);
+            }
+            Counted::Detected(Box::new(told))
+        }
     })
 }
 

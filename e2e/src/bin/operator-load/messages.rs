@@ -174,6 +174,7 @@ pub(crate) fn fold(matches: &Matches, uid: &str, hash: &str, pod: &str) -> Fold 
         samples: (1..=3).map(sample).collect(),
         incomplete: false,
         pending: false,
+        case_number: 0,
     }
 }
 

@@ -91,6 +91,7 @@ pub(in super::super) fn fold(container: &str, arg: &[u8]) -> Fold {
         ],
         incomplete: false,
         pending: false,
+        case: None,
     }
 }
 

@@ -1,6 +1,9 @@
 //! Windows across nodes: exact over resends, deaths and restarts.
 
+use yagura_event::Registry;
 use yagura_rules::detect::{Method, NewValue, Sequence, Shape, Threshold};
+use yagura_rules::source::{CaseSource, CorrelationSource, DetectSource, MethodSource, QuerySource};
+use yagura_rules::{Lists, RuleSource, compile};
 
 use super::*;
 
@@ -16,6 +19,7 @@ fn window(count: u64) -> Window {
         }),
         values: Vec::new(),
         steps: 0,
+        cases: Vec::new(),
     }
 }
 
@@ -115,6 +119,7 @@ fn a_value_that_no_node_saw_before_is_a_signal() {
             }),
             values: vec![value],
             steps: 0,
+            cases: Vec::new(),
         }),
         first: at(second),
         last: at(second),
@@ -144,6 +149,7 @@ fn steps_on_different_nodes_are_one_sequence() {
             }),
             values: Vec::new(),
             steps,
+            cases: Vec::new(),
         }),
         first: at(second),
         last: at(second),
@@ -160,4 +166,68 @@ fn steps_on_different_nodes_are_one_sequence() {
     // What happened before it came later.
     assert_eq!(of(&mut store, "n3", 1, seen(0b10, 12)).opened, 1);
     assert_eq!(all(&mut store), [(3, at(10), at(13))]);
+}
+
+/// A query `n` on everything, and two cases: more than two, more than one.
+fn correlation() -> Method {
+    let case = |when: &str| CaseSource {
+        when: when.to_owned(),
+        ..CaseSource::default()
+    };
+    let mut source = RuleSource::new("r", "process.pid == 1");
+    source.detect = Some(DetectSource {
+        group_by: Vec::new(),
+        method: MethodSource::Correlation(CorrelationSource {
+            within: 60 * SECOND,
+            queries: vec![QuerySource {
+                name: "n".to_owned(),
+                condition: "process.pid == 1".to_owned(),
+                ..QuerySource::default()
+            }],
+            cases: vec![case("n > 2"), case("n > 1")],
+        }),
+    });
+    let rule = compile(&source, Registry::workload(), &Lists::default())
+        .rule
+        .unwrap();
+    rule.detect.as_ref().unwrap().method.clone()
+}
+
+#[test]
+fn a_signal_says_what_its_most_urgent_case_says() {
+    let mut store = store();
+    let says = |severity: u8| CaseSays {
+        severity,
+        detail: vec![severity],
+    };
+    let seen = |second: i64| Match {
+        window: Some(Window {
+            state: "state".to_owned(),
+            method: correlation(),
+            values: Vec::new(),
+            steps: 1,
+            cases: vec![says(5), says(2)],
+        }),
+        first: at(second),
+        last: at(second),
+        severity: 1,
+        ..found("rule", "k", 1)
+    };
+    let mut shown = Vec::new();
+    for (sequence, second) in [(1, 10), (2, 20), (3, 30), (4, 85)] {
+        apply(&mut store, vec![record(sequence, seen(second))], 1);
+        let pending = store.pending(at(1_000_000), 100).unwrap();
+        shown.push(pending.first().map(|pending| {
+            let signal = &pending.signal;
+            (signal.count, signal.detail.clone())
+        }));
+    }
+    let expected = [
+        None,
+        Some((2, vec![2])),
+        Some((3, vec![5])),
+        // The last two within a minute are two: it stays as urgent as it was.
+        Some((4, vec![5])),
+    ];
+    assert_eq!(shown, expected);
 }
