@@ -2,11 +2,13 @@
 //! what the group did before.
 //!
 //! - [`anomaly`]: more matches in a while than at such times before.
+//! - [`travel`]: two places that nobody can have been at, one after the other.
 //!
 //! Each module says exactly what it finds. A group is a value: it is a function of its parameters and of what it was given, it
 //! needs bounded memory whatever that is, and it is encoded to bytes between two matches where it lives elsewhere.
 
 pub mod anomaly;
 mod bytes;
+pub mod travel;
 
 pub use crate::window::BadGroup;

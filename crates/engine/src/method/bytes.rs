@@ -41,6 +41,14 @@ impl<'a> Reader<'a> {
         self.take().map(u32::from_le_bytes)
     }
 
+    pub(super) fn u64(&mut self) -> Result<u64, BadGroup> {
+        self.take().map(u64::from_le_bytes)
+    }
+
+    pub(super) fn i16(&mut self) -> Result<i16, BadGroup> {
+        self.take().map(i16::from_le_bytes)
+    }
+
     pub(super) fn i32(&mut self) -> Result<i32, BadGroup> {
         self.take().map(i32::from_le_bytes)
     }
