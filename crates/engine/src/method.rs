@@ -2,6 +2,7 @@
 //! what the group did before.
 //!
 //! - [`anomaly`]: more matches in a while than at such times before.
+//! - [`content`]: a text that is like none that came before.
 //! - [`travel`]: two places that nobody can have been at, one after the other.
 //!
 //! Each module says exactly what it finds. A group is a value: it is a function of its parameters and of what it was given, it
@@ -9,6 +10,7 @@
 
 pub mod anomaly;
 mod bytes;
+pub mod content;
 pub mod travel;
 
 pub use crate::window::BadGroup;
