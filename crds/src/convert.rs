@@ -34,7 +34,9 @@ pub enum ConvertError {
         text: String,
     },
     /// How matches become detections.
-    #[error("spec.detect: has to have exactly one of threshold, newValue, sequence and correlation")]
+    #[error(
+        "spec.detect: has to have exactly one of threshold, newValue, sequence, correlation, anomaly and contentAnomaly"
+    )]
     Methods,
     /// What a query measures.
     #[error("spec.detect.correlation.queries: {0} has more than one of distinct, sum and max")]

@@ -14,8 +14,10 @@ use yagura_rules::diagnostic::Part;
 use crate::{Attack, Duration, Severity, TestValue};
 
 mod detect;
+mod learn;
 
-pub use detect::{Case, Correlation, Detect, NewValue, Query, Sequence, Step, Threshold, Window};
+pub use detect::{Case, Correlation, Detect, Query, Sequence, Step, Threshold, Window};
+pub use learn::{Anomaly, ContentAnomaly, NewValue};
 
 /// Detects acts on nodes and in containers, live.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -97,6 +97,7 @@ fn input(tuple: &Tuple) -> Input<'_> {
         last: tuple.last,
         count: tuple.count,
         values: std::slice::from_ref(&tuple.value),
+        text: &[],
         steps: 0,
     }
 }

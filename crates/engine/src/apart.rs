@@ -79,3 +79,11 @@ pub fn tell_apart(method: &Method, values: &[Tree], bytes: &mut Vec<u8>, out: &m
         out.push(value_id(bytes));
     }
 }
+
+/// The text of a match that is compared with those before it.
+pub fn compared<'a>(method: &Method, values: &'a [Tree]) -> &'a [u8] {
+    match (method, values.first()) {
+        (Method::Content(_), Some(Tree::Text(text))) => text.as_bytes(),
+        _ => &[],
+    }
+}

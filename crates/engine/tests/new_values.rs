@@ -20,6 +20,7 @@ impl Seen {
             last: Timestamp(self.last),
             count: self.count,
             values: &self.values,
+            text: &[],
             steps: 0,
         }
     }

@@ -11,6 +11,7 @@ fn input(time: i64, steps: Steps) -> Input<'static> {
         last: Timestamp(time),
         count: 1,
         values: &[],
+        text: &[],
         steps,
     }
 }
@@ -202,6 +203,7 @@ fn matches_that_were_joined_on_their_way_count_as_often_as_they_were() {
         last: Timestamp(last),
         count,
         values: &[],
+        text: &[],
         steps,
     };
     // The last of the first step comes after matches of the second: the first of it does not.

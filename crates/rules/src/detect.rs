@@ -14,7 +14,9 @@ use crate::limits;
 use crate::source::{DetectSource, MethodSource, RuleSource, SequenceSource, ThresholdSource, WindowSource};
 use crate::template::find_field;
 
-pub use method::{Case, Correlation, Measure, Method, NewValue, Sequence, Shape, Steps, Threshold, UNTIL};
+pub use method::{
+    Anomaly, Case, Content, Correlation, Measure, Method, NewValue, Sequence, Shape, Steps, Threshold, UNTIL,
+};
 pub use when::When;
 
 /// Most different values that a threshold may ask for: they are told apart exactly.
@@ -29,6 +31,16 @@ pub const MAX_FORGET: i64 = 90 * MAX_WITHIN;
 pub const MAX_FIELDS: usize = 5;
 /// Most steps of a sequence.
 pub const MAX_STEPS: usize = 10;
+/// Longest time over which an anomaly compares, in nanoseconds: 28 days.
+pub const MAX_HISTORY: i64 = 28 * MAX_WITHIN;
+/// Most buckets over which it compares: 14 days of five minutes.
+pub const MAX_BUCKETS: i64 = 4_032;
+/// Shortest bucket: five times as long as matches may be late across nodes. In nanoseconds.
+pub const MIN_BUCKET: i64 = 60 * 1_000_000_000;
+/// Longest bucket, in nanoseconds: a quarter of a day, so that times of a day can be told apart.
+pub const MAX_BUCKET: i64 = MAX_WITHIN / 4;
+/// How much of what was is usual, in thousandths.
+const QUANTILE: u32 = 995;
 /// Most queries of a correlation, and most cases.
 pub const MAX_QUERIES: usize = 8;
 /// Most matches that all steps of a sequence take together.
@@ -168,6 +180,30 @@ pub(crate) fn compile(
             detect.method = Method::Sequence(Sequence {
                 within: source.within,
                 counts: counts(source),
+                lateness,
+            });
+        }
+        MethodSource::Anomaly(source) => {
+            detect.method = Method::Anomaly(Anomaly {
+                bucket: source.bucket,
+                history: source.history,
+                learning: source.learn_for,
+                quantile: QUANTILE,
+                tolerance: u32::try_from(source.tolerance).unwrap_or(u32::MAX),
+                min_count: u32::try_from(source.min_count).unwrap_or(u32::MAX),
+                lateness,
+            });
+        }
+        MethodSource::ContentAnomaly(source) => {
+            detect
+                .values
+                .extend(field(checker, part(Place::Text), &source.field, registry));
+            detect.method = Method::Content(Content {
+                similarity: u8::try_from(source.similarity).unwrap_or(100),
+                similar: u32::try_from(source.similar).unwrap_or(u32::MAX),
+                learning: source.learn_for,
+                learning_count: u32::try_from(source.learn_matches).unwrap_or(u32::MAX),
+                forget: source.forget_after,
                 lateness,
             });
         }

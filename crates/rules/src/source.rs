@@ -10,8 +10,8 @@ mod detect;
 mod hash;
 
 pub use detect::{
-    CaseSource, CorrelationSource, DetectSource, MeasureSource, MethodSource, NewValueSource, QuerySource,
-    SequenceSource, StepSource, ThresholdSource, WindowSource,
+    AnomalySource, CaseSource, ContentAnomalySource, CorrelationSource, DetectSource, MeasureSource,
+    MethodSource, NewValueSource, QuerySource, SequenceSource, StepSource, ThresholdSource, WindowSource,
 };
 
 /// A name for a part of a condition.
@@ -224,8 +224,8 @@ impl RuleSource {
     /// The version of the language that has all it says. An agent of an older one refuses it.
     pub fn language_version(&self) -> u32 {
         match self.detect.as_ref().map(|detect| &detect.method) {
-            Some(MethodSource::NewValue(_) | MethodSource::Sequence(_) | MethodSource::Correlation(_)) => 2,
-            Some(MethodSource::Threshold(_)) | None => 1,
+            None | Some(MethodSource::Threshold(_)) => 1,
+            Some(_) => 2,
         }
     }
 

@@ -82,7 +82,11 @@ pub(crate) fn find_field(
     if let Some(id) = registry.find(name) {
         let single = matches!(
             part,
-            Part::GroupBy(_) | Part::Detect(_, Place::GroupBy(_) | Place::Distinct | Place::QueryField(..))
+            Part::GroupBy(_)
+                | Part::Detect(
+                    _,
+                    Place::GroupBy(_) | Place::Distinct | Place::QueryField(..) | Place::Text
+                )
         );
         if single && matches!(registry.field(id).ty, Type::List(_)) {
             let help = Some("group by fields with one value".to_owned());

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use yagura_event::{Registry, Tree};
 use yagura_rules::detect::Scope;
 use yagura_rules::source::{
-    CaseSource, CorrelationSource, DetectSource, JoinedSource, MeasureSource, MethodSource, NewValueSource,
-    QuerySource, SequenceSource, StepSource, ThresholdSource, WindowSource,
+    AnomalySource, CaseSource, ContentAnomalySource, CorrelationSource, DetectSource, JoinedSource,
+    MeasureSource, MethodSource, NewValueSource, QuerySource, SequenceSource, StepSource, ThresholdSource,
+    WindowSource,
 };
 use yagura_rules::{
     CATALOGUE, CheckSource, Code, Diagnostic, ExceptionSource, LetSource, Lists, Part, RuleSource, compile,
@@ -249,6 +250,7 @@ fn examples_of_the_catalogue_have_their_codes() {
                 "correlation" => {
                     source.detect = Some(method(MethodSource::Correlation(CorrelationSource::default())));
                 }
+                "anomaly" => source.detect = Some(method(MethodSource::Anomaly(AnomalySource::default()))),
                 "sequence" => source.detect = Some(method(MethodSource::Sequence(SequenceSource::default()))),
                 _ => entry.example.clone_into(&mut source.condition),
             }
@@ -613,6 +615,65 @@ fn correlations_are_checked_in_their_own_parts() {
     ];
     let expected = expected.map(|line| format!("detect.correlation.{line}"));
     assert_eq!(found, expected);
+}
+
+#[test]
+fn what_learns_is_checked_in_its_own_parts() {
+    const HOUR: i64 = 3_600 * 1_000_000_000;
+    let found = |source: MethodSource| {
+        let mut rule = RuleSource::new("r", "event.kind == \"process.exec\"");
+        rule.detect = Some(method(source));
+        let found = diagnose(&rule);
+        let shown = found
+            .iter()
+            .map(|diagnostic| format!("{}: {diagnostic}", diagnostic.part));
+        shown.collect::<Vec<_>>()
+    };
+    let anomaly = |bucket, history, learn_for, tolerance, min_count| {
+        MethodSource::Anomaly(AnomalySource {
+            bucket,
+            history,
+            learn_for,
+            tolerance,
+            min_count,
+        })
+    };
+    assert_eq!(found(anomaly(HOUR / 4, 336 * HOUR, 24 * HOUR, 2, 10)), [""; 0]);
+    assert_eq!(
+        found(anomaly(HOUR / 60 * 7, 337 * HOUR, HOUR / 60, 101, 1)),
+        [
+            "detect.anomaly.bucket: error[Y0049]: the bucket divides no day and no hour, or is no number of hours (use 1m, 5m, 15m, 1h or 6h)",
+            "detect.anomaly.tolerance: error[Y0049]: a tolerance is at most 100",
+            "detect.anomaly.minCount: error[Y0049]: fewer than 2 or more than 1000000 matches cannot be asked for",
+            "detect.anomaly.learnFor: error[Y0049]: learning takes at least one bucket and at most the history",
+        ]
+    );
+    assert_eq!(
+        found(anomaly(HOUR / 60, 100 * HOUR, HOUR, 1, 2)),
+        [
+            "detect.anomaly.history: error[Y0049]: with such buckets the history is between 24 and 67 hours long"
+        ]
+    );
+    let content = |field: &str, similarity, similar, learn_matches| {
+        MethodSource::ContentAnomaly(ContentAnomalySource {
+            field: field.to_owned(),
+            similarity,
+            similar,
+            learn_for: HOUR,
+            learn_matches,
+            forget_after: HOUR,
+        })
+    };
+    assert_eq!(found(content("process.command_line", 70, 1, 1)), [""; 0]);
+    assert_eq!(
+        found(content("process.args", 0, 0, 0)),
+        [
+            "detect.contentAnomaly.field: error[Y0041]: process.args is a list (group by fields with one value)",
+            "detect.contentAnomaly.similarity: error[Y0049]: similarity is between 1 and 100 hundredths",
+            "detect.contentAnomaly.similar: error[Y0049]: similar texts are between 1 and 1000000",
+            "detect.contentAnomaly.learnMatches: error[Y0049]: the first text of a group is always learned",
+        ]
+    );
 }
 
 #[test]

@@ -1,12 +1,14 @@
 //! `spec.detect` as the compiler takes it.
 
 use yagura_rules::source::{
-    CaseSource, CorrelationSource, DetectSource, MeasureSource, MethodSource, NewValueSource, QuerySource,
-    SequenceSource, StepSource, ThresholdSource, WindowSource,
+    AnomalySource, CaseSource, ContentAnomalySource, CorrelationSource, DetectSource, MeasureSource,
+    MethodSource, NewValueSource, QuerySource, SequenceSource, StepSource, ThresholdSource, WindowSource,
 };
 
 use super::{ConvertError, nanoseconds};
-use crate::detection_rule::{self, Correlation, Detect, NewValue, Query, Sequence, Threshold, Window};
+use crate::detection_rule::{
+    self, Anomaly, ContentAnomaly, Correlation, Detect, NewValue, Query, Sequence, Threshold, Window,
+};
 
 /// `overridden`: the severity of the rule stands for all its cases.
 pub(super) fn source(detect: &Detect, overridden: bool) -> Result<DetectSource, ConvertError> {
@@ -15,13 +17,31 @@ pub(super) fn source(detect: &Detect, overridden: bool) -> Result<DetectSource, 
         new_value,
         sequence,
         correlation,
+        anomaly,
+        content_anomaly,
     } = detect;
-    let (group_by, method) = match (threshold, new_value, sequence, correlation) {
-        (Some(threshold), None, None, None) => (&threshold.group_by, self::threshold(threshold)?),
-        (None, Some(new), None, None) => (&new.group_by, self::new_value(new)?),
-        (None, None, Some(sequence), None) => (&sequence.group_by, self::sequence(sequence)?),
-        (None, None, None, Some(all)) => (&all.group_by, correlation_of(all, overridden)?),
-        _ => return Err(ConvertError::Methods),
+    let mut found = Vec::new();
+    if let Some(method) = threshold {
+        found.push((&method.group_by, self::threshold(method)?));
+    }
+    if let Some(method) = new_value {
+        found.push((&method.group_by, self::new_value(method)?));
+    }
+    if let Some(method) = sequence {
+        found.push((&method.group_by, self::sequence(method)?));
+    }
+    if let Some(method) = correlation {
+        found.push((&method.group_by, correlation_of(method, overridden)?));
+    }
+    if let Some(method) = anomaly {
+        found.push((&method.group_by, self::anomaly(method)?));
+    }
+    if let Some(method) = content_anomaly {
+        found.push((&method.group_by, content(method)?));
+    }
+    let only = found.len() == 1;
+    let Some((group_by, method)) = found.pop().filter(|_| only) else {
+        return Err(ConvertError::Methods);
     };
     Ok(DetectSource {
         group_by: group_by.clone(),
@@ -91,5 +111,26 @@ fn correlation_of(all: &Correlation, overridden: bool) -> Result<MethodSource, C
         within: nanoseconds("spec.detect.correlation.within", &all.within)?,
         queries: all.queries.iter().map(query).collect::<Result<_, _>>()?,
         cases: all.cases.iter().map(case).collect(),
+    }))
+}
+
+fn anomaly(anomaly: &Anomaly) -> Result<MethodSource, ConvertError> {
+    Ok(MethodSource::Anomaly(AnomalySource {
+        bucket: nanoseconds("spec.detect.anomaly.bucket", &anomaly.bucket)?,
+        history: nanoseconds("spec.detect.anomaly.history", &anomaly.history)?,
+        learn_for: nanoseconds("spec.detect.anomaly.learnFor", &anomaly.learn_for)?,
+        tolerance: u64::from(anomaly.tolerance),
+        min_count: u64::from(anomaly.min_count),
+    }))
+}
+
+fn content(content: &ContentAnomaly) -> Result<MethodSource, ConvertError> {
+    Ok(MethodSource::ContentAnomaly(ContentAnomalySource {
+        field: content.field.clone(),
+        similarity: u64::from(content.similarity),
+        similar: u64::from(content.similar),
+        learn_for: nanoseconds("spec.detect.contentAnomaly.learnFor", &content.learn_for)?,
+        learn_matches: u64::from(content.learn_matches),
+        forget_after: nanoseconds("spec.detect.contentAnomaly.forgetAfter", &content.forget_after)?,
     }))
 }

@@ -9,12 +9,13 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::learn::{Anomaly, ContentAnomaly, NewValue};
 use crate::{Duration, Severity};
 
 /// How matches become detections: one of its methods.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("[has(self.threshold), has(self.newValue), has(self.sequence), has(self.correlation)].filter(one, one).size() == 1").message("detect has exactly one of threshold, newValue, sequence and correlation"))]
+#[x_kube(validation = Rule::new("[has(self.threshold), has(self.newValue), has(self.sequence), has(self.correlation), has(self.anomaly), has(self.contentAnomaly)].filter(one, one).size() == 1").message("detect has exactly one of threshold, newValue, sequence, correlation, anomaly and contentAnomaly"))]
 pub struct Detect {
     /// From so many matches, or different values, within a time on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -28,6 +29,12 @@ pub struct Detect {
     /// By what several queries say together.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub correlation: Option<Correlation>,
+    /// By more matches in a while than at such times before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub anomaly: Option<Anomaly>,
+    /// By a text that is like none before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content_anomaly: Option<ContentAnomaly>,
 }
 
 /// So many matches, or different values of a field, within a time.
@@ -77,50 +84,6 @@ pub enum Window {
     Fixed,
     /// A window begins like that and ends when no match came for longer than `gap`, or after `within`.
     Session,
-}
-
-/// A value that was not there before, among the matches that share the values of `groupBy`.
-#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("duration(self.learnFor) <= duration('2160h') && duration(self.forgetAfter) <= duration('2160h')").message("learnFor and forgetAfter are at most 2160h, which are 90 days"))]
-#[x_kube(validation = Rule::new("duration(self.forgetAfter) > duration('0s') && duration(self.learnFor) <= duration(self.forgetAfter)").message("forgetAfter must be more than nothing and at least as long as learnFor"))]
-pub struct NewValue {
-    /// The fields whose values together are one. A match that lacks one of them is not counted; each element of a
-    /// list is a value of its own.
-    #[schemars(
-        length(min = 1, max = 5),
-        inner(length(min = 1, max = 128)),
-        extend("x-kubernetes-list-type" = "set")
-    )]
-    pub fields: Vec<String>,
-    /// Fields that tell groups apart: each of them learns for itself. With one that exists on a single node, such
-    /// as `container.id`, each node learns by itself; otherwise the operator learns across all nodes. A signal
-    /// stands for one group.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(
-        length(max = 8),
-        inner(length(min = 1, max = 128)),
-        extend("x-kubernetes-list-type" = "set")
-    )]
-    pub group_by: Vec<String>,
-    /// How long values are only learned, from the first match of a group on.
-    #[serde(default = "week")]
-    pub learn_for: Duration,
-    /// How many matches of a group are only learned from, however long it takes.
-    #[serde(default)]
-    #[schemars(range(max = 1_000_000))]
-    pub learn_matches: u32,
-    /// After which time without a match a value is new again.
-    #[serde(default = "four_weeks")]
-    pub forget_after: Duration,
-}
-
-fn week() -> Duration {
-    Duration("168h".to_owned())
-}
-
-fn four_weeks() -> Duration {
-    Duration("672h".to_owned())
 }
 
 /// One thing that comes after another, among the matches that share the values of `groupBy`.

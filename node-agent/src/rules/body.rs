@@ -1,11 +1,12 @@
 //! A rule as it comes over the wire, turned into what the compiler takes.
 
+mod detect;
+
 use yagura_event::severity::UnknownSeverity;
 use yagura_proto::v1;
 use yagura_rules::source::{
-    CaseSource, CorrelationSource, DetectSource, ExceptionSource, JoinedSource, LetSource, MeasureSource,
-    MethodSource, NewValueSource, QuerySource, Requirement, RuleSource, Selector, SelectorOp, SequenceSource,
-    SignalSource, StepSource, Target, ThresholdSource, WhereSource, WindowSource,
+    ExceptionSource, JoinedSource, LetSource, Requirement, RuleSource, Selector, SelectorOp, SignalSource,
+    Target, WhereSource,
 };
 
 /// The body says something that this agent does not know.
@@ -21,7 +22,7 @@ pub(super) enum BodyError {
     #[error("unknown operator {0:?} in a selector; use In, NotIn, Exists or DoesNotExist")]
     Operator(String),
     /// How matches become detections.
-    #[error("more than one of threshold, new_value, sequence and correlation")]
+    #[error("more than one method of detection")]
     Methods,
     /// What a query measures.
     #[error("unknown measure {0:?} of a query; use count, distinct, sum or max")]
@@ -66,7 +67,7 @@ pub(super) fn source(body: &v1::RuleBody) -> Result<RuleSource, BodyError> {
                 expires: (joined.expires != 0).then_some(joined.expires),
             })
             .collect(),
-        detect: detect(body)?,
+        detect: detect::source(body)?,
         signal: SignalSource {
             title: body.title.clone(),
             group_by: body.group_by.clone(),
@@ -74,91 +75,6 @@ pub(super) fn source(body: &v1::RuleBody) -> Result<RuleSource, BodyError> {
         },
         ..RuleSource::new(&body.name, &body.condition)
     })
-}
-
-fn detect(body: &v1::RuleBody) -> Result<Option<DetectSource>, BodyError> {
-    let (group_by, method) = match (
-        &body.threshold,
-        &body.new_value,
-        &body.sequence,
-        &body.correlation,
-    ) {
-        (None, None, None, None) => return Ok(None),
-        (Some(threshold), None, None, None) => (&threshold.group_by, self::threshold(threshold)?),
-        (None, Some(new), None, None) => (&new.group_by, new_value(new)),
-        (None, None, Some(sequence), None) => (&sequence.group_by, self::sequence(sequence)),
-        (None, None, None, Some(all)) => (&all.group_by, correlation(all)?),
-        _ => return Err(BodyError::Methods),
-    };
-    Ok(Some(DetectSource {
-        group_by: group_by.clone(),
-        method,
-    }))
-}
-
-fn threshold(threshold: &v1::Threshold) -> Result<MethodSource, BodyError> {
-    Ok(MethodSource::Threshold(ThresholdSource {
-        count: threshold.count,
-        within: threshold.within,
-        distinct: (!threshold.distinct.is_empty()).then(|| threshold.distinct.clone()),
-        window: match threshold.window.as_str() {
-            "sliding" => WindowSource::Sliding,
-            "fixed" => WindowSource::Fixed,
-            "session" => WindowSource::Session { gap: threshold.gap },
-            other => return Err(BodyError::Window(other.to_owned())),
-        },
-    }))
-}
-
-fn new_value(new: &v1::NewValue) -> MethodSource {
-    MethodSource::NewValue(NewValueSource {
-        fields: new.fields.clone(),
-        learn_for: new.learn_for,
-        learn_matches: new.learn_matches,
-        forget_after: new.forget_after,
-    })
-}
-
-fn sequence(sequence: &v1::Sequence) -> MethodSource {
-    let step = |step: &v1::Step| StepSource {
-        condition: step.condition.clone(),
-        count: step.count,
-    };
-    MethodSource::Sequence(SequenceSource {
-        within: sequence.within,
-        steps: sequence.steps.iter().map(step).collect(),
-        until: (!sequence.until.is_empty()).then(|| sequence.until.clone()),
-    })
-}
-
-fn correlation(all: &v1::Correlation) -> Result<MethodSource, BodyError> {
-    let query = |query: &v1::Query| {
-        let field = query.field.clone();
-        Ok(QuerySource {
-            name: query.name.clone(),
-            condition: query.condition.clone(),
-            measure: match query.measure.as_str() {
-                "count" => MeasureSource::Count,
-                "distinct" => MeasureSource::Distinct(field),
-                "sum" => MeasureSource::Sum(field),
-                "max" => MeasureSource::Max(field),
-                other => return Err(BodyError::Measure(other.to_owned())),
-            },
-        })
-    };
-    let case = |case: &v1::Case| {
-        let severity = (!case.severity.is_empty()).then(|| case.severity.parse());
-        Ok::<_, BodyError>(CaseSource {
-            when: case.when.clone(),
-            severity: severity.transpose()?,
-            title: case.title.clone(),
-        })
-    };
-    Ok(MethodSource::Correlation(CorrelationSource {
-        within: all.within,
-        queries: all.queries.iter().map(query).collect::<Result<_, BodyError>>()?,
-        cases: all.cases.iter().map(case).collect::<Result<_, _>>()?,
-    }))
 }
 
 fn scope(scope: &v1::Where) -> Result<WhereSource, BodyError> {

@@ -6,10 +6,10 @@ use yagura_crds::DetectionRule;
 use yagura_crds::convert::lifetime;
 use yagura_proto::{content, v1};
 use yagura_rules::source::{
-    CaseSource, CorrelationSource, DetectSource, ExceptionSource, JoinedSource, LetSource, MethodSource,
-    NewValueSource, QuerySource, Requirement, Selector, SequenceSource, SignalSource, StepSource,
-    ThresholdSource, WhereSource, WindowSource,
+    ExceptionSource, JoinedSource, LetSource, Requirement, Selector, SignalSource, WhereSource,
 };
+
+mod detect;
 
 use super::validate::Valid;
 use crate::index::policy::{RuleMeta, ServedRule};
@@ -52,89 +52,6 @@ fn meta(rule: &DetectionRule, valid: &Valid) -> RuleMeta {
             .collect(),
         lifetime: lifetime(&spec.signal),
         windows: valid.windows.clone(),
-    }
-}
-
-fn threshold(group_by: &[String], threshold: &ThresholdSource) -> v1::Threshold {
-    let ThresholdSource {
-        count,
-        within,
-        distinct,
-        window,
-    } = threshold;
-    v1::Threshold {
-        count: *count,
-        within: *within,
-        group_by: group_by.to_vec(),
-        distinct: distinct.clone().unwrap_or_default(),
-        window: window.as_str().to_owned(),
-        gap: match window {
-            WindowSource::Session { gap } => *gap,
-            WindowSource::Sliding | WindowSource::Fixed => 0,
-        },
-    }
-}
-
-fn new_value(group_by: &[String], new: &NewValueSource) -> v1::NewValue {
-    let NewValueSource {
-        fields,
-        learn_for,
-        learn_matches,
-        forget_after,
-    } = new;
-    v1::NewValue {
-        group_by: group_by.to_vec(),
-        fields: fields.clone(),
-        learn_for: *learn_for,
-        learn_matches: *learn_matches,
-        forget_after: *forget_after,
-    }
-}
-
-fn sequence(group_by: &[String], sequence: &SequenceSource) -> v1::Sequence {
-    let SequenceSource { within, steps, until } = sequence;
-    let step = |StepSource { condition, count }: &StepSource| v1::Step {
-        condition: condition.clone(),
-        count: *count,
-    };
-    v1::Sequence {
-        group_by: group_by.to_vec(),
-        within: *within,
-        steps: steps.iter().map(step).collect(),
-        until: until.clone().unwrap_or_default(),
-    }
-}
-
-fn correlation(group_by: &[String], correlation: &CorrelationSource) -> v1::Correlation {
-    let CorrelationSource {
-        within,
-        queries,
-        cases,
-    } = correlation;
-    let query = |QuerySource {
-                     name,
-                     condition,
-                     measure,
-                 }: &QuerySource| v1::Query {
-        name: name.clone(),
-        condition: condition.clone(),
-        measure: measure.as_str().to_owned(),
-        field: measure.field().cloned().unwrap_or_default(),
-    };
-    let case = |CaseSource {
-                    when,
-                    severity,
-                    title,
-                }: &CaseSource| v1::Case {
-        when: when.clone(),
-        severity: severity.map_or("", yagura_event::Severity::as_str).to_owned(),
-        title: title.clone(),
-    };
-    v1::Correlation {
-        group_by: group_by.to_vec(),
-        within: *within,
-        queries: queries.iter().map(query).collect(),
-        cases: cases.iter().map(case).collect(),
     }
 }
 
@@ -186,6 +103,8 @@ fn body(valid: &Valid, joined: &[JoinedSource], lists: &[Named]) -> v1::RuleBody
         new_value: None,
         sequence: None,
         correlation: None,
+        anomaly: None,
+        content_anomaly: None,
         group_by: group_by.clone(),
         fields: fields.clone(),
         r#where: Some(v1::Where {
@@ -218,14 +137,8 @@ fn body(valid: &Valid, joined: &[JoinedSource], lists: &[Named]) -> v1::RuleBody
             )
             .collect(),
     };
-    match &source.detect {
-        None => {}
-        Some(DetectSource { group_by, method }) => match method {
-            MethodSource::Threshold(source) => body.threshold = Some(threshold(group_by, source)),
-            MethodSource::NewValue(source) => body.new_value = Some(new_value(group_by, source)),
-            MethodSource::Sequence(source) => body.sequence = Some(sequence(group_by, source)),
-            MethodSource::Correlation(source) => body.correlation = Some(correlation(group_by, source)),
-        },
+    if let Some(source) = &source.detect {
+        detect::put(source, &mut body);
     }
     body
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use yagura_engine::{group_title, tell_apart};
+use yagura_engine::{compared, group_title, tell_apart};
 use yagura_event::{Fold, GroupKey, Timestamp, Tree};
 use yagura_proto::v1::{Requirement, Selector, Where};
 use yagura_rules::detect::{Method, Scope, Steps};
@@ -174,6 +174,7 @@ fn across_nodes(windows: &Windows, fold: &Fold) -> Option<Across> {
     let window = Window {
         state: detect.state.clone(),
         method: detect.method.clone(),
+        text: compared(&detect.method, &carried).to_vec(),
         values,
         steps,
         cases: Vec::new(),

@@ -19,7 +19,7 @@ pub(super) async fn thresholds(client: &Client) {
     let cases = [
         (
             json!({"detect": {}}),
-            "exactly one of threshold, newValue, sequence and correlation",
+            "exactly one of threshold, newValue, sequence, correlation, anomaly and contentAnomaly",
         ),
         (
             threshold(&json!({"window": "hopping"})),
@@ -98,7 +98,7 @@ pub(super) async fn new_values_and_sequences(client: &Client) {
     let cases = [
         (
             both,
-            "exactly one of threshold, newValue, sequence and correlation",
+            "exactly one of threshold, newValue, sequence, correlation, anomaly and contentAnomaly",
         ),
         (new(&json!({"fields": []})), "spec.detect.newValue.fields"),
         (
@@ -179,6 +179,59 @@ pub(super) async fn correlations(client: &Client) {
         (
             with(correlation(&json!({})), &json!({"signal": {"keepOpen": "1m"}})),
             "signal.keepOpen must be at least as long as detect's within",
+        ),
+    ];
+    for (change, expected) in cases {
+        let message = refusal(client, "DetectionRule", "bad", &with(good.clone(), &change)).await;
+        assert!(message.contains(expected), "{expected}: {message}");
+    }
+}
+
+pub(super) async fn anomalies(client: &Client) {
+    let good = json!({"title": "t", "severity": "high", "condition": "true"});
+    let anomaly = |changes: &Value| json!({"detect": {"anomaly": with(json!({}), changes)}});
+    let content = |changes: &Value| {
+        let content = with(json!({"field": "process.command_line"}), changes);
+        json!({"detect": {"contentAnomaly": content}})
+    };
+    let created = create(
+        client,
+        "DetectionRule",
+        "spikes",
+        &with(good.clone(), &anomaly(&json!({}))),
+    )
+    .await;
+    assert_eq!(
+        created.data["spec"]["detect"]["anomaly"],
+        json!({"bucket": "15m", "history": "336h", "learnFor": "24h", "tolerance": 2, "minCount": 10})
+    );
+    let created = create(
+        client,
+        "DetectionRule",
+        "texts",
+        &with(good.clone(), &content(&json!({}))),
+    )
+    .await;
+    assert_eq!(created.data["spec"]["detect"]["contentAnomaly"]["similarity"], 70);
+    let cases = [
+        (anomaly(&json!({"bucket": "7h"})), "bucket is between 1m and 6h"),
+        (
+            anomaly(&json!({"history": "1h", "learnFor": "1h"})),
+            "history is between 24h and 672h",
+        ),
+        (
+            anomaly(&json!({"learnFor": "1m"})),
+            "learnFor is at least as long as bucket",
+        ),
+        (anomaly(&json!({"minCount": 1})), "spec.detect.anomaly.minCount"),
+        (content(&json!({"field": ""})), "spec.detect.contentAnomaly.field"),
+        (
+            content(&json!({"similarity": 101})),
+            "spec.detect.contentAnomaly.similarity",
+        ),
+        (
+            content(&json!({"forgetAfter": "1h"})),
+            "at least as long as learnFor",
         ),
     ];
     for (change, expected) in cases {

@@ -30,6 +30,7 @@ async fn schemas_hold_apiserver() {
         detect::thresholds(&client).await;
         detect::new_values_and_sequences(&client).await;
         detect::correlations(&client).await;
+        detect::anomalies(&client).await;
         exceptions(&client).await;
         lists(&client).await;
         checks(&client).await;

@@ -157,7 +157,7 @@ pub struct RuleBody {
     /// Exception objects that name the rule, asked after its own exceptions.
     #[prost(message, repeated, tag = "14")]
     pub joined: ::prost::alloc::vec::Vec<JoinedException>,
-    /// How matches become detections; unset: each is one. At most one of this, new_value, sequence and correlation is set.
+    /// How matches become detections; unset: each is one. At most one of this and 17 to 21 is set.
     #[prost(message, optional, tag = "15")]
     pub threshold: ::core::option::Option<Threshold>,
     /// The named lists that the rule and its exceptions use; lists of the language are not among them.
@@ -169,6 +169,44 @@ pub struct RuleBody {
     pub sequence: ::core::option::Option<Sequence>,
     #[prost(message, optional, tag = "19")]
     pub correlation: ::core::option::Option<Correlation>,
+    #[prost(message, optional, tag = "20")]
+    pub anomaly: ::core::option::Option<Anomaly>,
+    #[prost(message, optional, tag = "21")]
+    pub content_anomaly: ::core::option::Option<ContentAnomaly>,
+}
+/// More matches in a while than at such times before. Lengths are in nanoseconds.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Anomaly {
+    #[prost(string, repeated, tag = "1")]
+    pub group_by: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(int64, tag = "2")]
+    pub bucket: i64,
+    #[prost(int64, tag = "3")]
+    pub history: i64,
+    #[prost(int64, tag = "4")]
+    pub learn_for: i64,
+    #[prost(uint64, tag = "5")]
+    pub tolerance: u64,
+    #[prost(uint64, tag = "6")]
+    pub min_count: u64,
+}
+/// A text that is like none before. Lengths are in nanoseconds.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ContentAnomaly {
+    #[prost(string, repeated, tag = "1")]
+    pub group_by: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(string, tag = "2")]
+    pub field: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "3")]
+    pub similarity: u64,
+    #[prost(uint64, tag = "4")]
+    pub similar: u64,
+    #[prost(int64, tag = "5")]
+    pub learn_for: i64,
+    #[prost(uint64, tag = "6")]
+    pub learn_matches: u64,
+    #[prost(int64, tag = "7")]
+    pub forget_after: i64,
 }
 /// What several queries say together.
 #[derive(Clone, PartialEq, ::prost::Message)]

@@ -9,7 +9,7 @@ use yagura_engine::{Detection, Detector, Match, Place, RuleSet, Scratch};
 use yagura_event::lifetime::{Goes, LastSignal, Lifetime};
 use yagura_event::{Event, GroupKey, Severity, Text, Timestamp};
 use yagura_rules::Rule;
-use yagura_rules::detect::{Detect, Method, Scope, UNTIL};
+use yagura_rules::detect::{Detect, Scope, UNTIL};
 
 /// Events that a signal names.
 const EVENTS: usize = 1_000;
@@ -113,7 +113,7 @@ impl<'a> Player<'a> {
         };
         // What is too late, or has no value to tell apart, is in no window, and what only ends sequences is never told.
         if self.detector.take_tally().taken > 0 && !ends {
-            let age = detect.method.remembers();
+            let age = detect.method.tells_back();
             let waiting = self.waiting.entry(key.clone()).or_default();
             while waiting
                 .front()
@@ -227,7 +227,7 @@ impl<'a> Player<'a> {
 
 /// Whether a detection may tell matches that came before the one that completed it.
 fn tells_several(detect: &Detect) -> bool {
-    !matches!(detect.method, Method::NewValue(_))
+    detect.method.tells_back() > 0
 }
 
 /// What groups are told apart by: the node, unless matches of all nodes are counted together, and their values. The form of

@@ -38,61 +38,12 @@ mod encode;
 use std::collections::VecDeque;
 
 use yagura_event::Timestamp;
-use yagura_rules::detect::CLUSTER_LATENESS;
+pub use yagura_rules::detect::Anomaly;
 
 use baseline::Grid;
 
-/// Least length of a bucket, in nanoseconds: a minute.
-pub const MIN_BUCKET: i64 = 60 * 1_000_000_000;
-/// Greatest length of a bucket, in nanoseconds: six hours, so that a day has enough of them to be told apart.
-pub const MAX_BUCKET: i64 = 6 * baseline::HOUR;
-/// Most buckets of history: 14 days of five minutes.
-pub const MAX_HISTORY: i64 = 4_032;
 /// Most buckets that lateness keeps open beside the newest.
 pub const MAX_OPEN: i64 = 32;
-
-/// What a spike is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Anomaly {
-    /// Length of a bucket, in nanoseconds. It divides a day, and divides an hour or is a number of hours; where it does
-    /// not, hours drift. At least [`MIN_BUCKET`] and at most [`MAX_BUCKET`]: what is not is taken as that.
-    pub bucket: i64,
-    /// How far back samples reach, in nanoseconds; at most [`MAX_HISTORY`] buckets.
-    pub history: i64,
-    /// How long a group is only learned, in nanoseconds; at least one bucket.
-    pub learning: i64,
-    /// The quantile, in thousandths: 1 to 1,000.
-    pub quantile: u32,
-    /// How many median absolute deviations beyond the quantile are usual.
-    pub tolerance: u32,
-    /// A bucket with fewer matches is no spike; at least 2.
-    pub min_count: u32,
-    /// How much later than the newest of its group a match may come, in nanoseconds; at most [`MAX_OPEN`] buckets.
-    pub lateness: i64,
-}
-
-impl Default for Anomaly {
-    fn default() -> Self {
-        Self {
-            bucket: 15 * MIN_BUCKET,
-            history: 14 * baseline::DAY,
-            learning: baseline::DAY,
-            quantile: 995,
-            tolerance: 2,
-            min_count: 10,
-            lateness: CLUSTER_LATENESS,
-        }
-    }
-}
-
-impl Anomaly {
-    /// How long after its newest match a group may be forgotten, in nanoseconds: it would begin anew in any case.
-    pub fn memory(&self) -> i64 {
-        let grid = Grid::of(self);
-        let buckets = i64::from(grid.kept) + i64::from(grid.open) + 2;
-        grid.bucket.saturating_mul(buckets)
-    }
-}
 
 /// A bucket that spikes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

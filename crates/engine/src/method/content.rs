@@ -43,7 +43,7 @@ mod encode;
 mod tokens;
 
 use yagura_event::Timestamp;
-use yagura_rules::detect::CLUSTER_LATENESS;
+pub use yagura_rules::detect::Content;
 
 use tokens::Tokens;
 pub use tokens::{MAX_TEXT, MAX_TOKENS};
@@ -52,56 +52,14 @@ pub use tokens::{MAX_TEXT, MAX_TOKENS};
 pub const MAX_SHAPES: usize = 256;
 /// Tokens of all shapes together.
 pub const MAX_HASHES: usize = 4_096;
-/// In nanoseconds.
-const DAY: i64 = 24 * 3_600 * 1_000_000_000;
 
-/// What an unusual content is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Content {
-    /// From which similarity on two texts are alike, in hundredths: 1 to 100.
-    pub similarity: u8,
-    /// How many texts like it make a text usual, at least 1.
-    pub similar: u32,
-    /// How long a group is only learned, in nanoseconds.
-    pub learning: i64,
-    /// How many of its texts are only learned, at least 1.
-    pub learning_count: u32,
-    /// How long after it was seen last a shape is remembered, in nanoseconds.
-    pub forget: i64,
-    /// How much later than the newest of its group a text may come, in nanoseconds.
-    pub lateness: i64,
+/// The time before which what was seen at last is forgotten at a time.
+fn horizon(content: &Content, time: i64) -> i64 {
+    time.saturating_sub(content.forget.max(0))
 }
 
-impl Default for Content {
-    fn default() -> Self {
-        Self {
-            similarity: 70,
-            similar: 1,
-            learning: 7 * DAY,
-            learning_count: 1,
-            forget: 7 * DAY,
-            lateness: CLUSTER_LATENESS,
-        }
-    }
-}
-
-impl Content {
-    /// How long after its newest text a group may be forgotten, in nanoseconds: it would begin anew in any case.
-    pub fn memory(&self) -> i64 {
-        self.forget
-            .max(0)
-            .saturating_add(self.lateness.max(0))
-            .saturating_add(1)
-    }
-
-    /// The time before which what was seen at last is forgotten at a time.
-    fn horizon(&self, time: i64) -> i64 {
-        time.saturating_sub(self.forget.max(0))
-    }
-
-    fn watermark(&self, newest: i64) -> i64 {
-        newest.saturating_sub(self.lateness.max(0))
-    }
+fn watermark(content: &Content, newest: i64) -> i64 {
+    newest.saturating_sub(content.lateness.max(0))
 }
 
 /// A text that is like too few.
@@ -153,13 +111,16 @@ impl Group {
     /// Takes a text.
     pub fn add(&mut self, content: &Content, time: Timestamp, text: &[u8]) -> Outcome {
         let time = time.0;
-        if self.newest.is_some_and(|newest| time < content.watermark(newest)) {
+        if self
+            .newest
+            .is_some_and(|newest| time < watermark(content, newest))
+        {
             return Outcome::Late;
         }
         let newest = self.newest.map_or(time, |newest| newest.max(time));
         self.newest = Some(newest);
 
-        let horizon = content.horizon(time);
+        let horizon = horizon(content, time);
         if self.shapes.iter().all(|shape| shape.last < horizon) {
             self.since = time;
             self.taken = 0;
@@ -211,7 +172,7 @@ impl Group {
 
     /// Forgets the shapes that no text that may still come is like, and stays within the bounds.
     fn keep_bounded(&mut self, content: &Content, newest: i64) {
-        let horizon = content.horizon(content.watermark(newest));
+        let horizon = horizon(content, watermark(content, newest));
         self.shapes.retain(|shape| shape.last >= horizon);
         while self.shapes.len() > MAX_SHAPES || self.hashes() > MAX_HASHES {
             let seen_last = self.shapes.iter().enumerate().min_by_key(|(_, shape)| shape.last);

@@ -185,6 +185,7 @@ mod tests {
             last: Timestamp(time),
             count: 1,
             values: &[],
+            text: &[],
             steps: 0,
         }
     }

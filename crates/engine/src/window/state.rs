@@ -6,7 +6,8 @@ use yagura_rules::detect::{Method, Steps};
 use super::chain::Chain;
 use super::queries::Queries;
 use super::values::Values;
-use super::{BadGroup, Group, Outcome, Tuple};
+use super::{BadGroup, Fired, Group, Outcome, Tuple};
+use crate::method::{anomaly, content};
 
 /// One match, or several that came within a second, on its way into a group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +20,8 @@ pub struct Input<'a> {
     pub count: u32,
     /// Stand for the values that are told apart, if any are.
     pub values: &'a [u64],
+    /// The text that is compared, if one is.
+    pub text: &'a [u8],
     /// The steps of a sequence, or the queries, that they belong to.
     pub steps: Steps,
 }
@@ -47,6 +50,10 @@ pub enum State {
     Sequence(Box<Chain>),
     /// Matches of queries.
     Correlation(Box<Queries>),
+    /// How many there were when.
+    Anomaly(Box<anomaly::Group>),
+    /// Shapes of texts.
+    Content(Box<content::Group>),
 }
 
 impl State {
@@ -57,6 +64,8 @@ impl State {
             Method::NewValue(_) => Self::NewValue(Box::default()),
             Method::Sequence(_) => Self::Sequence(Box::default()),
             Method::Correlation(_) => Self::Correlation(Box::default()),
+            Method::Anomaly(_) => Self::Anomaly(Box::default()),
+            Method::Content(_) => Self::Content(Box::default()),
         }
     }
 
@@ -87,6 +96,12 @@ impl State {
                     ..always(outcome)
                 }
             }
+            (Self::Anomaly(group), Method::Anomaly(anomaly)) => {
+                always(spike(group.add(anomaly, input.last, input.count), input))
+            }
+            (Self::Content(group), Method::Content(content)) => {
+                always(unusual(group.add(content, input.last, input.text), input))
+            }
             (state, method) => {
                 *state = Self::new(method);
                 always(Outcome::Waits)
@@ -102,6 +117,8 @@ impl State {
             (Self::NewValue(_), _) => None,
             (Self::Sequence(chain), _) => chain.newest(),
             (Self::Correlation(queries), _) => queries.newest(),
+            (Self::Anomaly(group), _) => group.newest(),
+            (Self::Content(group), _) => group.newest(),
         }
     }
 
@@ -112,6 +129,8 @@ impl State {
             Self::NewValue(values) => values.encode(),
             Self::Sequence(chain) => chain.encode(),
             Self::Correlation(queries) => queries.encode(),
+            Self::Anomaly(group) => group.encode(),
+            Self::Content(group) => group.encode(),
         }
     }
 
@@ -122,6 +141,38 @@ impl State {
             Method::NewValue(_) => Self::NewValue(Box::new(Values::decode(bytes)?)),
             Method::Sequence(_) => Self::Sequence(Box::new(Chain::decode(bytes)?)),
             Method::Correlation(_) => Self::Correlation(Box::new(Queries::decode(bytes)?)),
+            Method::Anomaly(anomaly) => Self::Anomaly(Box::new(anomaly::Group::decode(anomaly, bytes)?)),
+            Method::Content(content) => Self::Content(Box::new(content::Group::decode(content, bytes)?)),
         })
     }
+}
+
+/// With the match that makes a bucket one, all matches of the bucket are told; those that follow by themselves.
+fn spike(outcome: anomaly::Outcome, input: &Input<'_>) -> Outcome {
+    match outcome {
+        anomaly::Outcome::Waits => Outcome::Waits,
+        anomaly::Outcome::Late => Outcome::Late,
+        anomaly::Outcome::Fires(spike) => Outcome::Fires(Fired {
+            count: u64::from(spike.count),
+            first: spike.start,
+            last: input.last,
+        }),
+        anomaly::Outcome::Grows(_) => fires(input),
+    }
+}
+
+fn unusual(outcome: content::Outcome, input: &Input<'_>) -> Outcome {
+    match outcome {
+        content::Outcome::Waits | content::Outcome::Learns => Outcome::Waits,
+        content::Outcome::Late => Outcome::Late,
+        content::Outcome::Fires(_) => fires(input),
+    }
+}
+
+fn fires(input: &Input<'_>) -> Outcome {
+    Outcome::Fires(Fired {
+        count: u64::from(input.count),
+        first: input.first,
+        last: input.last,
+    })
 }

@@ -1,11 +1,13 @@
 //! Numbers of `detect` that make no sense.
 
 use super::{
-    MAX_COUNT, MAX_DISTINCT, MAX_FIELDS, MAX_FORGET, MAX_QUERIES, MAX_SEQUENCE, MAX_STEPS, MAX_WITHIN,
+    MAX_BUCKET, MAX_BUCKETS, MAX_COUNT, MAX_DISTINCT, MAX_FIELDS, MAX_FORGET, MAX_HISTORY, MAX_QUERIES,
+    MAX_SEQUENCE, MAX_STEPS, MAX_WITHIN, MIN_BUCKET,
 };
 use crate::diagnostic::{Code, Part, Place, Sink, Span};
 use crate::source::{
-    CorrelationSource, MethodSource, NewValueSource, SequenceSource, ThresholdSource, WindowSource,
+    AnomalySource, ContentAnomalySource, CorrelationSource, MethodSource, NewValueSource, SequenceSource,
+    ThresholdSource, WindowSource,
 };
 
 /// Says which are wrong.
@@ -15,6 +17,7 @@ pub(super) fn check(source: &MethodSource, sink: &mut Sink) {
         MethodSource::NewValue(_) => Code::BAD_NEW_VALUE,
         MethodSource::Sequence(_) => Code::BAD_SEQUENCE,
         MethodSource::Correlation(_) => Code::BAD_CORRELATION,
+        MethodSource::Anomaly(_) | MethodSource::ContentAnomaly(_) => Code::BAD_ANOMALY,
     };
     let mut wrong = |place, message: String, help: Option<&str>| {
         let part = Part::Detect(source.name(), place);
@@ -25,6 +28,8 @@ pub(super) fn check(source: &MethodSource, sink: &mut Sink) {
         MethodSource::NewValue(source) => new_value(source, &mut wrong),
         MethodSource::Sequence(source) => sequence(source, &mut wrong),
         MethodSource::Correlation(source) => correlation(source, &mut wrong),
+        MethodSource::Anomaly(source) => anomaly(source, &mut wrong),
+        MethodSource::ContentAnomaly(source) => content(source, &mut wrong),
     }
 }
 
@@ -61,17 +66,26 @@ fn new_value(source: &NewValueSource, wrong: &mut impl FnMut(Place, String, Opti
         let message = format!("a value of {fields} fields is not one of 1 to {MAX_FIELDS}");
         wrong(Place::Field(0), message, None);
     }
-    if !(0..=MAX_FORGET).contains(&source.learn_for) {
+    learning(source.learn_for, source.learn_matches, source.forget_after, wrong);
+}
+
+fn learning(
+    learn_for: i64,
+    learn_matches: u64,
+    forget_after: i64,
+    wrong: &mut impl FnMut(Place, String, Option<&str>),
+) {
+    if !(0..=MAX_FORGET).contains(&learn_for) {
         wrong(Place::LearnFor, "learning takes at most 90 days".to_owned(), None);
     }
-    if source.learn_matches > MAX_COUNT {
+    if learn_matches > MAX_COUNT {
         let message = format!("learning takes at most {MAX_COUNT} matches");
         wrong(Place::LearnMatches, message, None);
     }
-    if !(1..=MAX_FORGET).contains(&source.forget_after) {
+    if !(1..=MAX_FORGET).contains(&forget_after) {
         let message = "values are remembered for more than nothing and at most 90 days".to_owned();
         wrong(Place::ForgetAfter, message, None);
-    } else if source.forget_after < source.learn_for {
+    } else if forget_after < learn_for {
         let message = "values are forgotten before learning ends".to_owned();
         wrong(
             Place::ForgetAfter,
@@ -119,4 +133,66 @@ fn correlation(source: &CorrelationSource, wrong: &mut impl FnMut(Place, String,
             wrong(place, message, None);
         }
     }
+}
+
+/// An hour and a day, in nanoseconds.
+const HOUR: i64 = 3_600 * 1_000_000_000;
+const DAY: i64 = 24 * HOUR;
+
+fn anomaly(source: &AnomalySource, wrong: &mut impl FnMut(Place, String, Option<&str>)) {
+    let bucket = source.bucket;
+    if !(MIN_BUCKET..=MAX_BUCKET).contains(&bucket) {
+        wrong(
+            Place::Bucket,
+            "a bucket is between one minute and six hours long".to_owned(),
+            None,
+        );
+        return;
+    }
+    if DAY % bucket != 0 || HOUR % bucket.min(HOUR) != 0 || bucket % HOUR.min(bucket) != 0 {
+        let message = "the bucket divides no day and no hour, or is no number of hours".to_owned();
+        wrong(Place::Bucket, message, Some("use 1m, 5m, 15m, 1h or 6h"));
+    }
+    let most = MAX_HISTORY.min(MAX_BUCKETS.saturating_mul(bucket));
+    if !(DAY..=most).contains(&source.history) {
+        let hours = most / HOUR;
+        let message = format!("with such buckets the history is between 24 and {hours} hours long");
+        wrong(Place::History, message, None);
+    }
+    if !(bucket..=source.history.max(bucket)).contains(&source.learn_for) {
+        let message = "learning takes at least one bucket and at most the history".to_owned();
+        wrong(Place::LearnFor, message, None);
+    }
+    if source.tolerance > 100 {
+        wrong(Place::Tolerance, "a tolerance is at most 100".to_owned(), None);
+    }
+    if !(2..=MAX_COUNT).contains(&source.min_count) {
+        let message = format!("fewer than 2 or more than {MAX_COUNT} matches cannot be asked for");
+        wrong(Place::MinCount, message, None);
+    }
+}
+
+fn content(source: &ContentAnomalySource, wrong: &mut impl FnMut(Place, String, Option<&str>)) {
+    if !(1..=100).contains(&source.similarity) {
+        wrong(
+            Place::Similarity,
+            "similarity is between 1 and 100 hundredths".to_owned(),
+            None,
+        );
+    }
+    if !(1..=MAX_COUNT).contains(&source.similar) {
+        wrong(
+            Place::Similar,
+            format!("similar texts are between 1 and {MAX_COUNT}"),
+            None,
+        );
+    }
+    if source.learn_matches == 0 {
+        wrong(
+            Place::LearnMatches,
+            "the first text of a group is always learned".to_owned(),
+            None,
+        );
+    }
+    learning(source.learn_for, source.learn_matches, source.forget_after, wrong);
 }

@@ -123,6 +123,8 @@ catalogue! {
         "Name 1 to 10 steps that take up to 64 matches together, within at most 24 hours.";
     BAD_CORRELATION = 48, "Queries cannot be correlated.", "correlation: {queries: [], cases: []}",
         "Name 1 to 8 queries, and 1 to 8 cases that compare them with numbers and each other.";
+    BAD_ANOMALY = 49, "What is usual cannot be learned.", "anomaly: {bucket: 7m}",
+        "Use buckets that divide a day and an hour, or are hours, and numbers in the bounds that the message names.";
     UNUSED_LET = 100, "A let name is not used.", "let: [{name: a, value: \"1\"}]", "Remove it.";
     ALWAYS_TRUE = 101, "The condition holds for everything.", "true || process.pid == 1", "Check what was meant.";
     ALWAYS_FALSE = 102, "The condition never holds.", "process.name == \"a\" && false", "Check what was meant.";

@@ -13,6 +13,10 @@ pub enum MethodName {
     Sequence,
     /// Several queries together.
     Correlation,
+    /// More than usual.
+    Anomaly,
+    /// Other texts than usual.
+    ContentAnomaly,
 }
 
 impl MethodName {
@@ -23,6 +27,8 @@ impl MethodName {
             Self::NewValue => "newValue",
             Self::Sequence => "sequence",
             Self::Correlation => "correlation",
+            Self::Anomaly => "anomaly",
+            Self::ContentAnomaly => "contentAnomaly",
         }
     }
 }
@@ -40,11 +46,25 @@ pub enum Place {
     Within,
     /// `fields`, or one of them, of a new value.
     Field(usize),
-    /// `learnFor` of a new value.
+    /// `field` of a content anomaly.
+    Text,
+    /// `similarity` of a content anomaly.
+    Similarity,
+    /// `similar` of a content anomaly.
+    Similar,
+    /// `bucket` of an anomaly.
+    Bucket,
+    /// `history` of an anomaly.
+    History,
+    /// `tolerance` of an anomaly.
+    Tolerance,
+    /// `minCount` of an anomaly.
+    MinCount,
+    /// `learnFor` of what learns.
     LearnFor,
-    /// `learnMatches` of a new value.
+    /// `learnMatches` of what learns.
     LearnMatches,
-    /// `forgetAfter` of a new value.
+    /// `forgetAfter` of what learns.
     ForgetAfter,
     /// `steps[n].condition` of a sequence.
     Step(usize),
@@ -72,6 +92,13 @@ impl fmt::Display for Place {
             Self::Within => f.write_str("within"),
             Self::Distinct => f.write_str("distinct"),
             Self::Field(index) => write!(f, "fields[{index}]"),
+            Self::Text => f.write_str("field"),
+            Self::Similarity => f.write_str("similarity"),
+            Self::Similar => f.write_str("similar"),
+            Self::Bucket => f.write_str("bucket"),
+            Self::History => f.write_str("history"),
+            Self::Tolerance => f.write_str("tolerance"),
+            Self::MinCount => f.write_str("minCount"),
             Self::LearnFor => f.write_str("learnFor"),
             Self::LearnMatches => f.write_str("learnMatches"),
             Self::ForgetAfter => f.write_str("forgetAfter"),

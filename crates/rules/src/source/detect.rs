@@ -143,6 +143,38 @@ pub struct CorrelationSource {
     pub cases: Vec<CaseSource>,
 }
 
+/// More matches in a while than at such times before.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AnomalySource {
+    /// The while, in nanoseconds.
+    pub bucket: i64,
+    /// How far back it is compared, in nanoseconds.
+    pub history: i64,
+    /// How long a group is only learned, in nanoseconds.
+    pub learn_for: i64,
+    /// How many times what varies usually is still usual.
+    pub tolerance: u64,
+    /// Fewer matches are no anomaly.
+    pub min_count: u64,
+}
+
+/// A text that is like none before.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ContentAnomalySource {
+    /// The field that is the text.
+    pub field: String,
+    /// From how many hundredths of similarity on texts are alike.
+    pub similarity: u64,
+    /// How many texts like it make a text usual.
+    pub similar: u64,
+    /// How long a group is only learned, in nanoseconds.
+    pub learn_for: i64,
+    /// How many matches of a group are only learned from.
+    pub learn_matches: u64,
+    /// After how many nanoseconds without a text like it a text is forgotten.
+    pub forget_after: i64,
+}
+
 /// How detections are found among matches.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MethodSource {
@@ -154,6 +186,10 @@ pub enum MethodSource {
     Sequence(SequenceSource),
     /// By what several queries say together.
     Correlation(CorrelationSource),
+    /// By how many there are.
+    Anomaly(AnomalySource),
+    /// By what one of their texts is like.
+    ContentAnomaly(ContentAnomalySource),
 }
 
 impl MethodSource {
@@ -164,6 +200,8 @@ impl MethodSource {
             Self::NewValue(_) => MethodName::NewValue,
             Self::Sequence(_) => MethodName::Sequence,
             Self::Correlation(_) => MethodName::Correlation,
+            Self::Anomaly(_) => MethodName::Anomaly,
+            Self::ContentAnomaly(_) => MethodName::ContentAnomaly,
         }
     }
 }
@@ -188,6 +226,7 @@ impl DetectSource {
                 sequence.steps.get(index).map(|step| &step.condition)
             }
             (MethodSource::Sequence(sequence), Place::Until) => sequence.until.as_ref(),
+            (MethodSource::ContentAnomaly(source), Place::Text) => Some(&source.field),
             (MethodSource::Correlation(correlation), place) => correlation.text_of(place),
             _ => None,
         }

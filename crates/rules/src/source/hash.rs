@@ -4,9 +4,9 @@ use sha2::{Digest, Sha256};
 use yagura_event::Severity;
 
 use super::{
-    CaseSource, CorrelationSource, DetectSource, ExceptionSource, JoinedSource, LetSource, MethodSource,
-    NewValueSource, QuerySource, Requirement, RuleSource, Selector, SequenceSource, SignalSource, StepSource,
-    ThresholdSource, WhereSource, WindowSource,
+    AnomalySource, CaseSource, ContentAnomalySource, CorrelationSource, DetectSource, ExceptionSource,
+    JoinedSource, LetSource, MethodSource, NewValueSource, QuerySource, Requirement, RuleSource, Selector,
+    SequenceSource, SignalSource, StepSource, ThresholdSource, WhereSource, WindowSource,
 };
 
 impl RuleSource {
@@ -156,6 +156,8 @@ impl Body {
             MethodSource::NewValue(new) => self.new_value(new),
             MethodSource::Sequence(sequence) => self.sequence(sequence),
             MethodSource::Correlation(correlation) => self.correlation(correlation, says),
+            MethodSource::Anomaly(anomaly) => self.anomaly(anomaly),
+            MethodSource::ContentAnomaly(content) => self.content(content),
         }
     }
 
@@ -232,6 +234,38 @@ impl Body {
             self.text(severity.map_or("", Severity::as_str));
             self.text(title);
         }
+    }
+
+    fn anomaly(&mut self, anomaly: &AnomalySource) {
+        let AnomalySource {
+            bucket,
+            history,
+            learn_for,
+            tolerance,
+            min_count,
+        } = anomaly;
+        for length in [bucket, history, learn_for] {
+            self.number(length.cast_unsigned());
+        }
+        self.number(*tolerance);
+        self.number(*min_count);
+    }
+
+    fn content(&mut self, content: &ContentAnomalySource) {
+        let ContentAnomalySource {
+            field,
+            similarity,
+            similar,
+            learn_for,
+            learn_matches,
+            forget_after,
+        } = content;
+        self.text(field);
+        self.number(*similarity);
+        self.number(*similar);
+        self.number(learn_for.cast_unsigned());
+        self.number(*learn_matches);
+        self.number(forget_after.cast_unsigned());
     }
 
     fn selector(&mut self, selector: Option<&Selector>) {
@@ -378,6 +412,8 @@ mod tests {
             }))
         };
         let detects = [
+            method(MethodSource::Anomaly(AnomalySource::default())),
+            method(MethodSource::ContentAnomaly(ContentAnomalySource::default())),
             threshold(1),
             threshold(2),
             sequence(vec![step("a"), step("b")], None),

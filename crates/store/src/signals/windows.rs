@@ -18,6 +18,8 @@ pub struct Window {
     pub method: Method,
     /// Stand for the values that are told apart.
     pub values: Vec<u64>,
+    /// The text that is compared, if one is.
+    pub text: Vec<u8>,
     /// The steps of a sequence, or the queries, that it belongs to.
     pub steps: Steps,
     /// What each case of the rule says; empty: the match says it.
@@ -77,6 +79,7 @@ pub(super) fn count(
             last: found.last,
             count: u32::try_from(found.count).unwrap_or(u32::MAX),
             values: &window.values,
+            text: &window.text,
             steps: window.steps,
         },
     );

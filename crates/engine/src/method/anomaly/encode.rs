@@ -103,7 +103,9 @@ fn open(reader: &mut Reader<'_>) -> Result<Open, BadGroup> {
 mod tests {
     use yagura_event::Timestamp;
 
-    use super::super::{MIN_BUCKET, Outcome};
+    use yagura_rules::detect::MIN_BUCKET;
+
+    use super::super::Outcome;
     use super::*;
 
     const ANOMALY: Anomaly = Anomaly {

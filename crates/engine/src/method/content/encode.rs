@@ -40,7 +40,7 @@ impl Group {
             taken: reader.u32()?,
             shapes: Vec::new(),
         };
-        let horizon = content.horizon(content.watermark(newest));
+        let horizon = super::horizon(content, super::watermark(content, newest));
         while !reader.is_over() {
             let shape = shape(&mut reader)?;
             if shape.last > newest || shape.last < horizon || group.shapes.len() == MAX_SHAPES {

@@ -19,6 +19,7 @@ fn window(count: u64) -> Window {
         }),
         values: Vec::new(),
         steps: 0,
+        text: Vec::new(),
         cases: Vec::new(),
     }
 }
@@ -119,6 +120,7 @@ fn a_value_that_no_node_saw_before_is_a_signal() {
             }),
             values: vec![value],
             steps: 0,
+            text: Vec::new(),
             cases: Vec::new(),
         }),
         first: at(second),
@@ -149,6 +151,7 @@ fn steps_on_different_nodes_are_one_sequence() {
             }),
             values: Vec::new(),
             steps,
+            text: Vec::new(),
             cases: Vec::new(),
         }),
         first: at(second),
@@ -206,6 +209,7 @@ fn a_signal_says_what_its_most_urgent_case_says() {
             method: correlation(),
             values: Vec::new(),
             steps: 1,
+            text: Vec::new(),
             cases: vec![says(5), says(2)],
         }),
         first: at(second),
