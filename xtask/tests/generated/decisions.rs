@@ -433,7 +433,7 @@ pub(crate) const DECISIONS: &[Decision] = &[
         says: "Windows run where their keys live.",
         proofs: &[
             proof(
-                "crates/rules/tests/diagnostics.rs",
+                "crates/rules/tests/detects.rs",
                 "windows_are_on_nodes_when_what_they_group_by_is",
             ),
             proof(
