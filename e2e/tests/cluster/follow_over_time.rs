@@ -5,12 +5,27 @@ use serde_json::json;
 use yagura_e2e::cluster::INSTALLATION;
 use yagura_e2e::components::{self, Component};
 use yagura_e2e::rules::{Rule, rule};
-use yagura_e2e::{Space, eventually, metrics, sensors, signals, with_namespace, workload};
+use yagura_e2e::{Space, eventually, metrics, signals, with_namespace, workload};
 
 /// Matches that an agent counted in windows.
 const COUNTED: &str = "yagura_agent_window_matches_total";
 /// Matches that the operator has counted in its store.
 const STORED: &str = "yagura_operator_stored_matches_total";
+
+/// Whether an agent has a stream to the operator.
+const CONNECTED: &str = "yagura_agent_operator_connected";
+
+/// Kills the agent and waits for the next. It connects when it watches; what happens before nobody sees.
+async fn kill_agent(space: &Space) -> Result<()> {
+    components::kill(&space.client, Component::Agent).await?;
+    let agent = components::ready(&space.client, Component::Agent).await?;
+    eventually("the agent is back", || async {
+        let connected = metrics::scrape(&space.client, &agent).await?.sum(CONNECTED, &[]);
+        ensure!(connected > 0.0, "{connected}");
+        Ok(())
+    })
+    .await
+}
 
 /// Acts of one namespace.
 fn watching(space: &Space, stem: &str, detect: serde_json::Value) -> Rule {
@@ -71,8 +86,7 @@ async fn a_sequence_goes_on_when_the_agent_is_killed_between_its_steps() -> Resu
         let total = signals::total(&space, &rule).await?;
         ensure!(total == 0, "{total} are told although the last step is missing");
 
-        components::kill(&space.client, Component::Agent).await?;
-        sensors::settled(&space.client).await?;
+        kill_agent(&space).await?;
         workload::shell(&space, &other, "/bin/true two").await?;
         workload::shell(&space, &pod, "/bin/true two").await?;
         let signal = signals::counted(&space, &rule, 3).await?;
@@ -170,8 +184,7 @@ async fn a_value_that_was_not_learned_is_told_once_also_when_the_operator_is_kil
         both_count(1).await?;
         components::kill(&space.client, Component::Operator).await?;
         components::ready(&space.client, Component::Operator).await?;
-        components::kill(&space.client, Component::Agent).await?;
-        sensors::settled(&space.client).await?;
+        kill_agent(&space).await?;
         workload::shell(
             &space,
             &pod,
