@@ -7,9 +7,10 @@ use yagura_rules::detect::{Steps, UNTIL};
 use yagura_rules::{ExprId, Rule, Target};
 
 use crate::eval::Truth;
-use crate::literal::{Index, IndexBuilder, witness};
+use crate::literal::{Index, IndexBuilder, Rules, witness};
 use crate::selector::{Selected, selects};
 use crate::show;
+use crate::subject::View;
 use crate::unit::{Graph, Range, Scratch, Unit};
 
 /// What holds a match back.
@@ -47,6 +48,9 @@ pub struct Match {
 pub struct RuleSet {
     rules: Vec<Code>,
     by_kind: Vec<Index>,
+    /// Rules that look at processes of the host, and those that look at processes in containers.
+    on_host: Rules,
+    in_containers: Rules,
     unit: Unit,
 }
 
@@ -81,8 +85,9 @@ impl RuleSet {
         }
         let (unit, ranges) = graph.lower(&roots);
         let mut ranges = ranges.into_iter();
-        let mut by_kind = EventKind::ALL.map(|_| IndexBuilder::default());
+        let mut by_kind = EventKind::ALL.map(|_| IndexBuilder::new(rules.len()));
         let mut codes = Vec::with_capacity(rules.len());
+        let (mut on_host, mut in_containers) = (Rules::none(rules.len()), Rules::none(rules.len()));
         for rule in rules {
             let mut own = ranges.by_ref().take(1 + rule.exceptions.len());
             let Some(condition) = own.next() else { break };
@@ -93,10 +98,15 @@ impl RuleSet {
                 .zip(ranges.by_ref())
                 .map(|(bit, range)| (range, bit))
                 .collect();
-            let index = u32::try_from(codes.len()).unwrap_or(u32::MAX);
-            let texts = witness(&rule.program, rule.condition);
+            let clauses = witness(&rule.program, rule.condition);
             for kind in rule.kinds.iter() {
-                by_kind[kind as usize].add(index, texts.as_deref());
+                by_kind[kind as usize].add(codes.len(), &clauses);
+            }
+            if rule.where_.target != Target::Container {
+                on_host.insert(codes.len());
+            }
+            if rule.where_.target != Target::Host {
+                in_containers.insert(codes.len());
             }
             codes.push(Code {
                 rule,
@@ -109,6 +119,8 @@ impl RuleSet {
         Self {
             rules: codes,
             by_kind: by_kind.into_iter().map(IndexBuilder::build).collect(),
+            on_host,
+            in_containers,
             unit,
         }
     }
@@ -134,16 +146,21 @@ impl RuleSet {
     }
 
     /// The matches of an event, in the order of the rules. An event that matches nothing costs no allocation,
-    /// unless a condition derives a string or a list on its way.
+    /// unless a condition derives a string or a list on its way; `process.command_line` is made once, in memory that is kept.
     pub fn evaluate(&self, event: &Event, scratch: &mut Scratch) -> Vec<Match> {
-        let index = &self.by_kind[event.kind as usize];
-        if index.len() == 0 {
+        if self.rules_for(event.kind) == 0 {
             return Vec::new();
         }
-        let mut candidates = std::mem::take(&mut scratch.candidates);
-        index.search(event, &mut candidates);
-        let matches = self.judge(candidates.iter(), event, scratch);
-        scratch.candidates = candidates;
+        let mut found = std::mem::take(&mut scratch.found);
+        let view = View::new(event, scratch);
+        let allowed = match event.container {
+            Some(_) => &self.in_containers,
+            None => &self.on_host,
+        };
+        self.by_kind[event.kind as usize].search(&view, allowed, &mut found);
+        let matches = self.judge(found.iter(), &view, scratch);
+        view.leave(scratch);
+        scratch.found = found;
         matches
     }
 
@@ -152,18 +169,22 @@ impl RuleSet {
     pub fn evaluate_all(&self, event: &Event, scratch: &mut Scratch) -> Vec<Match> {
         let meets = |code: &Code| code.rule.kinds.contains(event.kind);
         let rules = (0..self.rules.len()).filter(|index| meets(&self.rules[*index]));
-        self.judge(rules, event, scratch)
+        let view = View::new(event, scratch);
+        let matches = self.judge(rules, &view, scratch);
+        view.leave(scratch);
+        matches
     }
 
     fn judge(
         &self,
         candidates: impl Iterator<Item = usize>,
-        event: &Event,
+        view: &View<'_>,
         scratch: &mut Scratch,
     ) -> Vec<Match> {
+        let event = view.event;
         let mut matches = Vec::new();
         scratch.begin(&self.unit);
-        let mut machine = scratch.machine(&self.unit, event);
+        let mut machine = scratch.machine(&self.unit, view);
         for index in candidates {
             let Code {
                 rule,

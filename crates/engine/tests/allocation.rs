@@ -56,6 +56,10 @@ fn rules() -> RuleSet {
         "process.executable_memfd || process.executable_upper_layer && container.image.name != \"build\"",
         "process.capabilities.effective.intersects([\"CAP_SYS_ADMIN\", \"CAP_BPF\"]) && process.pid < 5",
         "k8s.pod.labels[\"app\"] == \"cart\" && size(process.args) > 100",
+        "process.command_line.contains(\"curl\") || process.command_line.matches(\"(wget|nc) .*-e$\")",
+        "process.command_line.iendsWith(\"/HOME/X\") && size(process.command_line) > 1000",
+        "process.pid in [1, 2, 3] || process.args_count >= 17 || process.user.id < 0",
+        "!process.executable_memfd && process.tty == null && process.in_container == false",
         "(process.pid % 2 == 0 ? process.stdin.kind : process.stdout.kind) == \"socket\" && process.pid == 1",
     ];
     RuleSet::new(conditions.iter().map(|condition| {

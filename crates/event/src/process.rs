@@ -139,6 +139,23 @@ pub struct Process {
     pub ancestors_complete: bool,
 }
 
+impl Process {
+    /// Adds the program's own name and its arguments, joined by spaces, to a line.
+    pub fn write_command_line(&self, line: &mut Vec<u8>) {
+        let first = if self.arg0.is_empty() {
+            &self.name
+        } else {
+            &self.arg0
+        };
+        line.reserve(first.len() + self.args.iter().map(|arg| arg.len() + 1).sum::<usize>());
+        line.extend_from_slice(first.as_bytes());
+        for arg in &self.args {
+            line.push(b' ');
+            line.extend_from_slice(arg.as_bytes());
+        }
+    }
+}
+
 /// A process that others descend from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ancestor {

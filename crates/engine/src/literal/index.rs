@@ -1,112 +1,188 @@
-//! Searching an event for the texts of all rules at once.
+//! Searching an event for the literals of all rules at once.
 
 use yagura_event::field::MemberId;
-use yagura_event::{FieldId, ValueRef};
-use yagura_rules::limits;
+use yagura_event::{FieldId, Registry};
 
-use super::texts::{Texts, TextsBuilder};
-use super::{Base, Literal, Place};
+use super::cost::late;
+use super::found::{Found, Rules};
+use super::values::{Values, ValuesBuilder};
+use super::{Base, CLAUSES, Literal, Place};
 use crate::eval::Subject;
 
-/// Rules by their numbers, as bits.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Rules(Vec<u64>);
-
-impl Rules {
-    pub(super) fn insert(&mut self, rule: u32) {
-        let word = rule as usize / 64;
-        if self.0.len() <= word {
-            self.0.resize(word + 1, 0);
-        }
-        self.0[word] |= 1 << (rule % 64);
-    }
-
-    fn extend(&mut self, rules: &[u32]) {
-        for rule in rules {
-            self.insert(*rule);
-        }
-    }
-
-    /// Their numbers, rising.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = usize> + '_ {
-        self.0.iter().enumerate().flat_map(|(place, word)| {
-            let mut left = *word;
-            std::iter::from_fn(move || {
-                let bit = left.trailing_zeros();
-                left &= left.checked_sub(1)?;
-                Some(place * 64 + bit as usize)
-            })
-        })
-    }
-}
-
-/// The rules of one kind of events by the texts that they need.
-#[derive(Debug, Default)]
+/// The rules of one kind of events by the literals that they need.
+#[derive(Debug)]
 pub(crate) struct Index {
     /// How many there are.
     count: usize,
-    /// Those that need none.
-    always: Rules,
+    /// Clauses that need none: what an event meets before anything is seen of it.
+    always: Vec<u64>,
     fields: Vec<Searched>,
+    /// Fields that are looked at only if a rule may still match that needs them.
+    late: Vec<Late>,
 }
 
-/// A field that is read, and where in it texts are looked for.
+#[derive(Debug)]
+struct Late {
+    searched: Searched,
+    /// The rules that need the field.
+    rules: Rules,
+    /// Clauses that may yet be met by it or by those that come after it.
+    open: Vec<u64>,
+}
+
+/// A field that is read, and where in it literals are looked for.
 #[derive(Debug)]
 struct Searched {
     field: FieldId,
-    places: Vec<(Option<MemberId>, Texts)>,
+    places: Vec<(Option<MemberId>, Values)>,
 }
 
 /// What an index is made of.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct IndexBuilder {
     count: usize,
-    always: Rules,
-    places: Vec<(FieldId, Option<MemberId>, TextsBuilder)>,
+    /// Words for one clause of every rule.
+    width: usize,
+    /// The rules.
+    rules: Rules,
+    /// Clauses of rules that need a literal: what `always` has not.
+    needed: Vec<u64>,
+    places: Vec<Building>,
+}
+
+#[derive(Debug)]
+struct Building {
+    place: Place,
+    /// Clauses that have a literal here.
+    clauses: Vec<u64>,
+    values: ValuesBuilder,
 }
 
 impl IndexBuilder {
-    /// Adds a rule and the texts of which it needs one.
-    pub(crate) fn add(&mut self, rule: u32, witness: Option<&[Literal<'_>]>) {
-        self.count += 1;
-        let Some(literals) = witness else {
-            return self.always.insert(rule);
-        };
-        for literal in literals {
-            let Place { base, member } = literal.place;
-            // A variable does not reach beyond its macro.
-            let Base::Field(field) = base else {
-                return self.always.insert(rule);
-            };
-            let known = self
-                .places
-                .iter()
-                .position(|(at, of, _)| (*at, *of) == (field, member));
-            let place = known.unwrap_or_else(|| {
-                self.places.push((field, member, TextsBuilder::default()));
-                self.places.len() - 1
-            });
-            self.places[place].2.add(literal, rule);
+    /// For rules with numbers below a limit.
+    pub(crate) fn new(limit: usize) -> Self {
+        let rules = Rules::none(limit);
+        let width = rules.0.len();
+        Self {
+            count: 0,
+            width,
+            rules,
+            needed: vec![0; width * CLAUSES],
+            places: Vec::new(),
         }
     }
 
-    pub(crate) fn build(self) -> Index {
-        let mut index = Index {
-            count: self.count,
-            always: self.always,
-            fields: Vec::new(),
-        };
-        for (field, member, builder) in self.places {
-            let texts = builder.build(&mut index.always);
-            match index.fields.iter_mut().find(|searched| searched.field == field) {
-                Some(searched) => searched.places.push((member, texts)),
-                None => index.fields.push(Searched {
-                    field,
-                    places: vec![(member, texts)],
-                }),
+    /// Adds a rule and its clauses, of each of which it needs one literal.
+    pub(crate) fn add(&mut self, rule: usize, clauses: &[Vec<Literal<'_>>]) {
+        self.count += 1;
+        self.rules.insert(rule);
+        for (place, clause) in clauses.iter().take(CLAUSES).enumerate() {
+            // A variable does not reach beyond its macro.
+            if !clause
+                .iter()
+                .all(|literal| matches!(literal.place.base, Base::Field(_)))
+            {
+                continue;
+            }
+            let bit = place * self.width * 64 + rule;
+            if let Some(word) = self.needed.get_mut(bit / 64) {
+                *word |= 1 << (bit % 64);
+            }
+            for literal in clause {
+                let building = self.at(literal.place);
+                if let Some(word) = building.clauses.get_mut(bit / 64) {
+                    *word |= 1 << (bit % 64);
+                }
+                building
+                    .values
+                    .add(literal, u32::try_from(bit).unwrap_or(u32::MAX));
             }
         }
-        index
+    }
+
+    fn at(&mut self, place: Place) -> &mut Building {
+        let known = self.places.iter().position(|known| known.place == place);
+        let at = known.unwrap_or_else(|| {
+            self.places.push(Building {
+                place,
+                clauses: vec![0; self.needed.len()],
+                values: ValuesBuilder::default(),
+            });
+            self.places.len() - 1
+        });
+        &mut self.places[at]
+    }
+
+    pub(crate) fn build(self) -> Index {
+        let registry = Registry::workload();
+        let width = self.width;
+        let mut always: Vec<u64> = self.needed.iter().map(|word| !word).collect();
+        for (word, rules) in always.iter_mut().zip(&self.rules.0) {
+            *word &= rules;
+        }
+        let mut all: Vec<(Searched, Vec<u64>)> = Vec::new();
+        for Building {
+            place,
+            clauses,
+            values,
+        } in self.places
+        {
+            let Base::Field(field) = place.base else { continue };
+            let values = values.build(width, &mut always);
+            if let Some((searched, open)) = all.iter_mut().find(|(searched, _)| searched.field == field) {
+                searched.places.push((place.member, values));
+                unite(open, &clauses);
+            } else {
+                let places = vec![(place.member, values)];
+                all.push((Searched { field, places }, clauses));
+            }
+        }
+        // Most rules have fewer clauses.
+        let met = |clause: &[u64]| clause.iter().any(|word| *word != 0);
+        let used = self.needed.chunks(width.max(1)).rposition(met);
+        always.truncate(width * (1 + used.unwrap_or(0)));
+        let (late, early): (Vec<_>, Vec<_>) = all
+            .into_iter()
+            .partition(|(searched, _)| late(searched.field, registry));
+        let mut after = vec![0; self.needed.len()];
+        let mut late: Vec<Late> = late
+            .into_iter()
+            .rev()
+            .map(|(searched, clauses)| {
+                let mut rules = Rules(vec![0; width]);
+                for clause in clauses.chunks(width.max(1)) {
+                    unite(&mut rules.0, clause);
+                }
+                unite(&mut after, &clauses);
+                Late {
+                    searched,
+                    rules,
+                    open: after.clone(),
+                }
+            })
+            .collect();
+        late.reverse();
+        Index {
+            count: self.count,
+            always,
+            fields: early.into_iter().map(|(searched, _)| searched).collect(),
+            late,
+        }
+    }
+}
+
+fn unite(bits: &mut [u64], more: &[u64]) {
+    for (word, more) in bits.iter_mut().zip(more) {
+        *word |= more;
+    }
+}
+
+impl Searched {
+    fn search(&self, subject: &impl Subject, found: &mut Found) {
+        let value = subject.field(self.field);
+        for (member, values) in &self.places {
+            values.look(&value, *member, found);
+        }
     }
 }
 
@@ -116,58 +192,17 @@ impl Index {
         self.count
     }
 
-    /// Leaves in `found` the rules that may match.
-    pub(crate) fn search(&self, subject: &impl Subject, found: &mut Rules) {
-        found.0.clone_from(&self.always.0);
-        for Searched { field, places } in &self.fields {
-            let value = subject.field(*field);
-            for (member, texts) in places {
-                if !look(&value, *member, texts, found) {
-                    found.extend(texts.rules());
-                }
+    /// Leaves in `found` the rules among `allowed` that may match.
+    pub(crate) fn search(&self, subject: &impl Subject, allowed: &Rules, found: &mut Found) {
+        found.begin(&self.always);
+        for field in &self.fields {
+            field.search(subject, found);
+        }
+        for late in &self.late {
+            if found.any(&late.rules, allowed, &late.open) {
+                late.searched.search(subject, found);
             }
         }
-    }
-}
-
-/// Looks for texts in a value; gives whether it could see all of it.
-fn look(value: &ValueRef<'_>, member: Option<MemberId>, texts: &Texts, found: &mut Rules) -> bool {
-    match value {
-        // No member of anything: a test of one does not hold.
-        ValueRef::Bytes(_) if member.is_some() => true,
-        ValueRef::Bytes(text) => {
-            texts.search(text, found);
-            true
-        }
-        ValueRef::List(list) => {
-            // Macros visit no more, and leave open what follows.
-            let seen = list.complete && list.len() <= limits::LIST_ELEMENTS;
-            seen && list
-                .iter()
-                .all(|element| element_of(&element, member, texts, found))
-        }
-        ValueRef::Object(object) => member.is_some_and(|member| {
-            let value = object.member(member);
-            match &value {
-                ValueRef::Object(_) => false,
-                value => look(value, None, texts, found),
-            }
-        }),
-        ValueRef::Absent
-        | ValueRef::Null
-        | ValueRef::Bool(_)
-        | ValueRef::Int(_)
-        | ValueRef::Uint(_)
-        | ValueRef::Double(_) => true,
-        // Names of a map are members of it.
-        ValueRef::Map(_) | ValueRef::Unknown => false,
-    }
-}
-
-/// The same for an element of a list: lists in lists are not searched.
-fn element_of(element: &ValueRef<'_>, member: Option<MemberId>, texts: &Texts, found: &mut Rules) -> bool {
-    match element {
-        ValueRef::List(_) => false,
-        element => look(element, member, texts, found),
+        found.settle(allowed);
     }
 }

@@ -4,156 +4,100 @@ use std::collections::{BTreeMap, HashMap};
 
 use aho_corasick::AhoCorasick;
 
-use super::index::Rules;
-use super::{Literal, Shape};
-
-/// A piece of the list of rules: where it begins and ends.
-type Piece = (u32, u32);
+use super::found::Found;
+use super::hash::BuildQuick;
+use super::parts::{Parts, Standing, Wanted};
+use super::postings::{Piece, Postings};
+use super::{Shape, TextWanted};
 
 /// Texts by how they have to stand in a value, each with the rules that need it.
 #[derive(Debug)]
 pub(super) struct Texts {
-    /// Rules, those of one text in a row.
-    postings: Vec<u32>,
-    whole: HashMap<Box<[u8]>, Piece>,
-    prefixes: Vec<Prefix>,
-    within: Option<(AhoCorasick, Vec<Piece>)>,
+    whole: HashMap<Box<[u8]>, Piece, BuildQuick>,
+    parts: Parts<4>,
+    /// Those that are too short for that, and those that too many are like.
+    short: Parts<2>,
+    /// The same again.
+    automaton: Option<(AhoCorasick, Vec<Wanted>)>,
 }
 
-#[derive(Debug)]
-struct Prefix {
-    text: Box<[u8]>,
-    rules: Piece,
-    /// The longest other one that this one begins with.
-    shorter: Option<u32>,
-}
-
-/// What they are made of: rules by text.
+/// What they are made of: bits by text.
 #[derive(Debug, Default)]
 pub(super) struct TextsBuilder {
     whole: BTreeMap<Box<[u8]>, Vec<u32>>,
-    prefixes: BTreeMap<Box<[u8]>, Vec<u32>>,
-    within: BTreeMap<Box<[u8]>, Vec<u32>>,
-    any_case: bool,
+    parts: BTreeMap<(Box<[u8]>, Standing), Vec<u32>>,
 }
 
 impl TextsBuilder {
-    pub(super) fn add(&mut self, literal: &Literal<'_>, rule: u32) {
-        let texts = match literal.shape {
-            Shape::Whole => &mut self.whole,
-            Shape::Prefix => &mut self.prefixes,
-            Shape::Within => &mut self.within,
-            Shape::WithinAnyCase => {
-                self.any_case = true;
-                &mut self.within
-            }
-        };
-        let rules = texts.entry(Box::from(&literal.text[..])).or_default();
-        // Rules come one after the other.
-        if rules.last() != Some(&rule) {
-            rules.push(rule);
+    /// The bits of a text.
+    pub(super) fn bits(&mut self, wanted: &TextWanted<'_>) -> &mut Vec<u32> {
+        let text = Box::from(&wanted.text[..]);
+        if wanted.shape == Shape::Whole && !wanted.any_case {
+            return self.whole.entry(text).or_default();
         }
+        let standing = Standing {
+            at_start: matches!(wanted.shape, Shape::Whole | Shape::Prefix),
+            at_end: matches!(wanted.shape, Shape::Whole | Shape::Suffix),
+            any_case: wanted.any_case,
+        };
+        self.parts.entry((text, standing)).or_default()
     }
 
-    /// The texts in their forms. Rules whose texts no automaton takes are among `always` instead.
-    pub(super) fn build(self, always: &mut Rules) -> Texts {
-        let mut postings = Vec::new();
-        let mut piece = |rules: &[u32]| {
-            let start = postings.len();
-            postings.extend_from_slice(rules);
-            // Rules are numbered with 32 bits, and each has few texts.
-            let end = |place: usize| u32::try_from(place).unwrap_or(u32::MAX);
-            (end(start), end(postings.len()))
-        };
+    /// The texts in their forms. Bits whose texts no automaton takes are among `always` instead.
+    pub(super) fn build(self, postings: &mut Postings, always: &mut [u64]) -> Texts {
+        let mut piece = |mut bits: Vec<u32>| postings.add(&mut bits);
         let whole = self
             .whole
             .into_iter()
-            .map(|(text, rules)| (text, piece(&rules)))
+            .map(|(text, bits)| (text, piece(bits)))
             .collect();
-        let prefixes = chained(
-            self.prefixes
-                .into_iter()
-                .map(|(text, rules)| (text, piece(&rules))),
-        );
-        let mut within = None;
-        if !self.within.is_empty() {
-            let pieces = self.within.values().map(|rules| piece(rules)).collect();
-            // One automaton for both: regard for case is what evaluation is for.
+        let wanted = self.parts.into_iter();
+        let mut others = wanted
+            .map(|((text, standing), bits)| (text, standing, piece(bits)))
+            .collect();
+        let mut texts = Texts {
+            whole,
+            parts: Parts::take(&mut others),
+            short: Parts::take(&mut others),
+            automaton: None,
+        };
+        if !others.is_empty() {
+            // One automaton for all, in which case matters only when it does for all.
             let automaton = AhoCorasick::builder()
-                .ascii_case_insensitive(self.any_case)
-                .build(self.within.keys());
+                .ascii_case_insensitive(others.iter().any(|(_, standing, _)| standing.any_case))
+                .build(others.iter().map(|(text, ..)| text));
             match automaton {
-                Ok(automaton) => within = Some((automaton, pieces)),
+                Ok(automaton) => texts.automaton = Some((automaton, others)),
                 Err(_too_large) => {
-                    for rule in self.within.values().flatten() {
-                        always.insert(*rule);
+                    let mut found = Found(always.to_vec());
+                    for (.., piece) in others {
+                        postings.mark(piece, &mut found);
                     }
+                    always.copy_from_slice(&found.0);
                 }
             }
         }
-        Texts {
-            postings,
-            whole,
-            prefixes,
-            within,
-        }
+        texts
     }
-}
-
-/// Sorted texts, each with the one that is its beginning: those before it on the way are its beginnings too.
-fn chained(sorted: impl Iterator<Item = (Box<[u8]>, Piece)>) -> Vec<Prefix> {
-    let mut prefixes: Vec<Prefix> = Vec::new();
-    let mut open: Vec<u32> = Vec::new();
-    for (text, rules) in sorted {
-        while let Some(last) = open.last() {
-            if text.starts_with(&prefixes[*last as usize].text) {
-                break;
-            }
-            open.pop();
-        }
-        let shorter = open.last().copied();
-        open.push(u32::try_from(prefixes.len()).unwrap_or(u32::MAX));
-        prefixes.push(Prefix { text, rules, shorter });
-    }
-    prefixes
 }
 
 impl Texts {
-    /// Every rule that needs one of them.
-    pub(super) fn rules(&self) -> &[u32] {
-        &self.postings
-    }
-
-    /// Adds the rules of the texts that stand in a value.
-    pub(super) fn search(&self, value: &[u8], found: &mut Rules) {
-        if let Some(piece) = self.whole.get(value) {
-            self.add(*piece, found);
+    /// Marks the rules of the texts that stand in a value.
+    pub(super) fn search(&self, value: &[u8], postings: &Postings, found: &mut Found) {
+        if !self.whole.is_empty()
+            && let Some(piece) = self.whole.get(value)
+        {
+            postings.mark(*piece, found);
         }
-        let mut next = self.last_beginning(value);
-        while let Some(prefix) = next {
-            self.add(prefix.rules, found);
-            next = prefix.shorter.map(|place| &self.prefixes[place as usize]);
-        }
-        if let Some((automaton, pieces)) = &self.within {
+        self.parts.search(value, |piece| postings.mark(piece, found));
+        self.short.search(value, |piece| postings.mark(piece, found));
+        if let Some((automaton, wanted)) = &self.automaton {
             for hit in automaton.find_overlapping_iter(value) {
-                self.add(pieces[hit.pattern().as_usize()], found);
+                let (text, standing, piece) = &wanted[hit.pattern().as_usize()];
+                if standing.holds(text, value, hit.start()) {
+                    postings.mark(*piece, found);
+                }
             }
-        }
-    }
-
-    /// The longest text that a value begins with: it is, or is a beginning of, the last that does not stand after the value.
-    fn last_beginning(&self, value: &[u8]) -> Option<&Prefix> {
-        let after = self.prefixes.partition_point(|prefix| *prefix.text <= *value);
-        let mut prefix = self.prefixes.get(after.checked_sub(1)?)?;
-        while !value.starts_with(&prefix.text) {
-            prefix = &self.prefixes[prefix.shorter? as usize];
-        }
-        Some(prefix)
-    }
-
-    fn add(&self, (start, end): Piece, found: &mut Rules) {
-        for rule in &self.postings[start as usize..end as usize] {
-            found.insert(*rule);
         }
     }
 }
@@ -162,58 +106,133 @@ impl Texts {
 mod tests {
     use std::borrow::Cow;
 
-    use yagura_event::FieldId;
+    use proptest::prelude::*;
 
-    use super::super::{Base, Place};
     use super::*;
 
-    fn texts(literals: &[(Shape, &'static str)]) -> Texts {
+    /// Each text has the bit of its place in the list; `~` before one stands for any case.
+    fn texts(literals: &[(Shape, &'static str)]) -> (Texts, Postings, usize) {
         let mut builder = TextsBuilder::default();
-        for (rule, (shape, text)) in (0..).zip(literals) {
-            let place = Place {
-                base: Base::Field(FieldId(0)),
-                member: None,
-            };
-            let literal = Literal {
-                place,
+        for (bit, (shape, text)) in (0..).zip(literals) {
+            let any_case = text.starts_with('~');
+            let wanted = TextWanted {
                 shape: *shape,
-                text: Cow::Borrowed(text.as_bytes()),
+                any_case,
+                text: Cow::Borrowed(text.trim_start_matches('~').as_bytes()),
             };
-            builder.add(&literal, rule);
+            builder.bits(&wanted).push(bit);
         }
-        builder.build(&mut Rules::default())
+        let width = literals.len().div_ceil(64);
+        let mut postings = Postings::new(width);
+        let texts = builder.build(&mut postings, &mut vec![0; width]);
+        (texts, postings, width)
     }
 
-    fn found(texts: &Texts, value: &str) -> Vec<usize> {
-        let mut rules = Rules::default();
-        texts.search(value.as_bytes(), &mut rules);
-        rules.iter().collect()
+    fn found((texts, postings, width): &(Texts, Postings, usize), value: &str) -> Vec<usize> {
+        let mut found = Found(vec![0; *width]);
+        texts.search(value.as_bytes(), postings, &mut found);
+        found.iter().collect()
     }
 
     #[test]
     fn every_beginning_is_found() {
-        let prefixes = ["/", "/a", "/a/b", "/a/bc", "/a/c", "/b", "/a/b"].map(|text| (Shape::Prefix, text));
+        let prefixes =
+            ["/", "/a", "/a/bc", "/a/bcde", "/a/b", "/b", "/a/b"].map(|text| (Shape::Prefix, text));
         let texts = texts(&prefixes);
-        assert_eq!(found(&texts, "/a/bd"), [0, 1, 2, 6]);
-        assert_eq!(found(&texts, "/a/bcd"), [0, 1, 2, 3, 6]);
-        assert_eq!(found(&texts, "/a/ca"), [0, 1, 4]);
+        assert_eq!(found(&texts, "/a/bd"), [0, 1, 4, 6]);
+        assert_eq!(found(&texts, "/a/bcdef"), [0, 1, 2, 3, 4, 6]);
+        assert_eq!(found(&texts, "//a/bcde"), [0]);
         assert_eq!(found(&texts, "/z"), [0]);
-        assert_eq!(found(&texts, "/"), [0]);
-        assert_eq!(found(&texts, "x"), [0; 0]);
+        assert_eq!(found(&texts, "x/a"), [0; 0]);
         assert_eq!(found(&texts, ""), [0; 0]);
     }
 
     #[test]
+    fn every_end_is_found() {
+        let texts = texts(&["h", "/sh", "/bin/sh", "~BASH", "bash"].map(|text| (Shape::Suffix, text)));
+        assert_eq!(found(&texts, "/bin/sh"), [0, 1, 2]);
+        assert_eq!(found(&texts, "/usr/bin/bash"), [0, 3, 4]);
+        assert_eq!(found(&texts, "/bin/Bash"), [0, 3]);
+        assert_eq!(found(&texts, "/bin/shx"), [0; 0]);
+    }
+
+    #[test]
     fn parts_are_found_where_they_overlap() {
-        let parts = ["abc", "bc", "bcd", "abc"].map(|text| (Shape::Within, text));
-        assert_eq!(found(&texts(&parts), "xabcd"), [0, 1, 2, 3]);
-        assert_eq!(found(&texts(&parts), "xabd BCD"), [0; 0]);
+        let parts = ["abc", "bc", "bcdef", "abcde", "cdef"].map(|text| (Shape::Within, text));
+        assert_eq!(found(&texts(&parts), "xabcdef"), [0, 1, 2, 3, 4]);
+        assert_eq!(found(&texts(&parts), "xabd BCDEF"), [0; 0]);
         let mixed = [
-            (Shape::Within, "bc"),
-            (Shape::WithinAnyCase, "Bc"),
-            (Shape::Whole, "bC"),
+            (Shape::Within, "bcdx"),
+            (Shape::Within, "~BcdX"),
+            (Shape::Whole, "bCDx"),
+            (Shape::Whole, "~bCDX"),
         ];
-        assert_eq!(found(&texts(&mixed), "bC"), [0, 1, 2]);
+        assert_eq!(found(&texts(&mixed), "bCDx"), [1, 2, 3]);
+        assert_eq!(found(&texts(&mixed), "abcdx"), [0, 1]);
+    }
+
+    #[test]
+    fn bytes_that_only_differ_in_the_bit_of_small_letters_stay_apart() {
+        let parts = ["@@@@", "~[[[[", "a{b}"].map(|text| (Shape::Within, text));
+        assert_eq!(found(&texts(&parts), "````"), [0; 0]);
+        assert_eq!(found(&texts(&parts), "{{{{"), [0; 0]);
+        assert_eq!(found(&texts(&parts), "A{B}a[b]"), [0; 0]);
+        assert_eq!(found(&texts(&parts), "@@@@[[[[a{b}"), [0, 1, 2]);
+    }
+
+    #[test]
+    fn texts_that_share_all_their_bytes_are_all_found() {
+        let many: Vec<String> = (1..60).map(|length| "a".repeat(length)).collect();
+        let many: Vec<(Shape, &'static str)> = many
+            .into_iter()
+            .map(|text| (Shape::Within, &*Box::leak(text.into_boxed_str())))
+            .collect();
+        let texts = texts(&many);
+        assert_eq!(found(&texts, &"a".repeat(59)), (0..59).collect::<Vec<_>>());
+        assert_eq!(
+            found(&texts, &format!("b{}", "a".repeat(30))),
+            (0..30).collect::<Vec<_>>()
+        );
+    }
+
+    /// A few letters, among them some that only differ in the bit of small letters.
+    fn any_text(longest: usize) -> impl Strategy<Value = String> {
+        let letters = prop::collection::vec(
+            prop::sample::select(&['a', 'A', 'b', '/', '@', '`'][..]),
+            0..longest,
+        );
+        letters.prop_map(|letters| letters.into_iter().collect())
+    }
+
+    proptest! {
+        #[test]
+        fn what_stands_in_a_value_is_found_and_nothing_else(
+            wanted in prop::collection::vec(
+                (prop::sample::select(&[Shape::Whole, Shape::Prefix, Shape::Suffix, Shape::Within][..]), any::<bool>(), any_text(8)),
+                0..60,
+            ),
+            value in any_text(20),
+        ) {
+            let mut builder = TextsBuilder::default();
+            for (bit, (shape, any_case, text)) in (0..).zip(&wanted) {
+                let text = Cow::Borrowed(text.as_bytes());
+                builder.bits(&TextWanted { shape: *shape, any_case: *any_case, text }).push(bit);
+            }
+            let mut postings = Postings::new(1);
+            let texts = builder.build(&mut postings, &mut [0]);
+            let stands = |(shape, any_case, text): &(Shape, bool, String)| {
+                let cased = |text: &str| if *any_case { text.to_ascii_lowercase() } else { text.to_owned() };
+                let (text, value) = (cased(text), cased(&value));
+                match shape {
+                    Shape::Whole => value == text,
+                    Shape::Prefix => value.starts_with(&text),
+                    Shape::Suffix => value.ends_with(&text),
+                    Shape::Within => value.contains(&text),
+                }
+            };
+            let expected: Vec<usize> = (0..wanted.len()).filter(|at| stands(&wanted[*at])).collect();
+            prop_assert_eq!(found(&(texts, postings, 1), &value), expected);
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use yagura_rules::limits;
 
 use super::{Op, Range, Unit};
 use crate::eval::{Subject, Truth, arithmetic, call, compare, index, is_member, is_null, select, truth};
-use crate::literal::Rules;
+use crate::literal::Found;
 
 const VARIABLES: usize = limits::MACRO_DEPTH as usize;
 
@@ -19,7 +19,9 @@ pub struct Scratch {
     results: Vec<(u32, Truth)>,
     generation: u32,
     /// Rules that an event may match.
-    pub(crate) candidates: Rules,
+    pub(crate) found: Found,
+    /// Memory of `process.command_line`.
+    pub(crate) line: Vec<u8>,
 }
 
 impl Scratch {

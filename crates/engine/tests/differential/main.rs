@@ -180,8 +180,8 @@ proptest! {
     }
 
     #[test]
-    fn many_rules_that_need_texts_are_judged_alike(
-        conditions in prop::collection::vec(random::needing_texts(), 1..8),
+    fn many_rules_that_need_literals_are_judged_alike(
+        conditions in prop::collection::vec(random::needing_literals(), 1..8),
         event in event(),
     ) {
         prop_assert_eq!(differ_on_event(&conditions, &event, Plant::Nothing), None);
@@ -197,7 +197,7 @@ proptest! {
 #[test]
 fn most_random_conditions_compile() {
     let mut runner = TestRunner::deterministic();
-    for conditions in [random::on_events(), random::needing_texts()] {
+    for conditions in [random::on_events(), random::needing_literals()] {
         let mut compiled = 0;
         for _ in 0..300 {
             let condition = conditions.new_tree(&mut runner).unwrap().current();

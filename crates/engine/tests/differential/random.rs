@@ -244,15 +244,41 @@ pub(crate) fn on_events() -> BoxedStrategy<String> {
     })
 }
 
-/// A condition of a rule from which follows that certain texts have to be there, in ways that rules are written.
-pub(crate) fn needing_texts() -> BoxedStrategy<String> {
+/// A condition of a rule from which follows that certain values have to be there, in ways that rules are written.
+pub(crate) fn needing_literals() -> BoxedStrategy<String> {
     let text = || {
         pick(&[
             "process.name",
             "process.executable",
+            "process.command_line",
             "process.tty",
             "process.parent.name",
             "process.args[0]",
+        ])
+    };
+    let number = || {
+        pick(&[
+            "process.pid",
+            "process.args_count",
+            "process.exit_code",
+            "process.executable_uid",
+        ])
+    };
+    let truth = || {
+        pick(&[
+            "process.in_container",
+            "process.args_truncated",
+            "process.executable_memfd",
+            "process.exit_core_dumped",
+        ])
+    };
+    let maybe = || {
+        pick(&[
+            "process.tty",
+            "process.executable",
+            "process.exit_code",
+            "process.parent.executable",
+            "process.args",
         ])
     };
     let list = || pick(&["process.args", "process.args_flags", "process.parent.args"]);
@@ -294,6 +320,22 @@ pub(crate) fn needing_texts() -> BoxedStrategy<String> {
             "matches(\"(?-u:\\\\xff)|[ab]\")", "matches(\"\")",
         ])).prop_map(|(text, pattern)| format!("{text}.{pattern}")),
         1 => text.prop_map(|text| format!("{text} in lists[\"texts\"]")),
+        2 => (number(), pick(&["==", "!=", "<", "<=", ">", ">="]), small()).prop_map(|(number, operator, bound)| {
+            format!("{number} {operator} {bound}")
+        }),
+        1 => (small(), pick(&["==", "<", "<=", ">", ">="]), number()).prop_map(|(bound, operator, number)| {
+            format!("{bound} {operator} {number}")
+        }),
+        1 => (number(), small(), small()).prop_map(|(number, one, other)| format!("{number} in [{one}, {other}]")),
+        1 => (number(), small(), literal()).prop_map(|(number, one, other)| format!("{number} in [{one}, {other}]")),
+        2 => (pick(&["", "!", "!!"]), truth(), pick(&["", " == true", " == false"])).prop_map(|(not, truth, equal)| {
+            format!("{not}({truth}{equal})")
+        }),
+        2 => (maybe(), pick(&["== null", "!= null"])).prop_map(|(value, null)| format!("{value} {null}")),
+        1 => (list(), quantifier(), pick(&["== null", "!= null", "== true", "== 2"]))
+            .prop_map(|(list, quantifier, test)| format!("{list}.{quantifier}(e, e {test})")),
+        1 => (quantifier(), pick(&["a.executable != null", "a.user.id == 0", "a.user.id < 1", "a.args == null"]))
+            .prop_map(|(quantifier, test)| format!("process.ancestors.{quantifier}(a, {test})")),
         1 => (literal(), list()).prop_map(|(word, list)| format!("{word} in {list}")),
         1 => (list(), words()).prop_map(|(list, words)| format!("{words}.intersects({list})")),
         1 => (list(), quantifier(), method(), literal())

@@ -443,18 +443,7 @@ fn set_capabilities(event: &mut Event, tree: &Tree) -> Result<(), Mismatch> {
 }
 
 fn command_line(event: &Event) -> ValueRef<'_> {
-    let process = &event.process;
-    let first = if process.arg0.is_empty() {
-        &process.name
-    } else {
-        &process.arg0
-    };
-    let mut line =
-        Vec::with_capacity(first.len() + process.args.iter().map(|arg| arg.len() + 1).sum::<usize>());
-    line.extend_from_slice(first.as_bytes());
-    for arg in &process.args {
-        line.push(b' ');
-        line.extend_from_slice(arg.as_bytes());
-    }
+    let mut line = Vec::new();
+    event.process.write_command_line(&mut line);
     ValueRef::Bytes(Cow::Owned(line))
 }
