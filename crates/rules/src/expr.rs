@@ -223,6 +223,11 @@ impl Program {
         &self.patterns[id.0 as usize]
     }
 
+    /// All patterns.
+    pub fn patterns(&self) -> &[Pattern] {
+        &self.patterns
+    }
+
     /// How many patterns there are.
     pub(crate) fn pattern_count(&self) -> usize {
         self.patterns.len()

@@ -1,4 +1,5 @@
-//! The engine without anything around it: what the programs in `crates/engine/benches` measure, held to bars.
+//! The engine without anything around it, and with the agent's way from bytes to events before it: what the programs in
+//! `crates/engine/benches` and `node-agent/benches` measure, held to bars.
 
 use std::process::Command;
 
@@ -10,8 +11,12 @@ use crate::cache::Places;
 use crate::process::output_beside_progress;
 use crate::progress::step;
 
-/// The programs; each prints a JSON line a figure.
-const PROGRAMS: [&str; 2] = ["engine", "windows"];
+/// The programs and whose they are; each prints a JSON line a figure.
+const PROGRAMS: [(&str, &str); 3] = [
+    ("yagura-engine", "engine"),
+    ("yagura-engine", "windows"),
+    ("yagura-node-agent", "records"),
+];
 
 /// What a figure is held to.
 #[derive(Clone, Copy)]
@@ -27,9 +32,35 @@ const FIGURES: &[(&str, &str, Bar)] = &[
     ("events-100-rules", "events/s", Bar::None),
     ("events-1k-rules", "events/s", Bar::AtLeast(1e6)),
     ("events-10k-rules", "events/s", Bar::AtLeast(3e5)),
+    ("warm-events-1k-rules", "events/s", Bar::None),
+    ("warm-events-10k-rules", "events/s", Bar::None),
     ("compile-1k-rules", "ms", Bar::AtMost(1_000.0)),
     ("recompile-1k-rules", "ms", Bar::AtMost(50.0)),
     ("recompile-10k-rules", "ms", Bar::None),
+    ("records-no-rules", "events/s", Bar::None),
+    ("records-1k-rules", "events/s", Bar::None),
+    ("records-10k-rules", "events/s", Bar::None),
+    ("hostile-every-pattern-1KiB", "us", Bar::None),
+    ("hostile-every-pattern-2KiB", "us", Bar::None),
+    ("hostile-every-pattern-4KiB", "us", Bar::None),
+    ("hostile-every-pattern-8KiB", "us", Bar::None),
+    ("hostile-every-pattern-16KiB", "us", Bar::None),
+    ("hostile-every-pattern-32KiB", "us", Bar::None),
+    ("hostile-every-pattern-64KiB", "us", Bar::None),
+    ("hostile-every-rule-1KiB", "us", Bar::None),
+    ("hostile-every-rule-2KiB", "us", Bar::None),
+    ("hostile-every-rule-4KiB", "us", Bar::None),
+    ("hostile-every-rule-8KiB", "us", Bar::None),
+    ("hostile-every-rule-16KiB", "us", Bar::None),
+    ("hostile-every-rule-32KiB", "us", Bar::None),
+    ("hostile-every-rule-64KiB", "us", Bar::None),
+    ("hostile-tree-of-depth-25", "us", Bar::None),
+    ("hostile-tree-of-depth-50", "us", Bar::None),
+    ("hostile-tree-of-depth-100", "us", Bar::None),
+    ("hostile-list-of-12500", "us", Bar::None),
+    ("hostile-list-of-25000", "us", Bar::None),
+    ("hostile-list-of-50000", "us", Bar::None),
+    ("hostile-list-of-100000", "us", Bar::None),
     ("threshold-1-group", "updates/s", Bar::None),
     ("threshold-10k-groups", "updates/s", Bar::None),
     ("threshold-100k-groups", "updates/s", Bar::AtLeast(1e6)),
@@ -49,13 +80,13 @@ struct Measured {
 /// Runs the programs, one after the other, and shows their figures.
 pub(super) fn run(places: &Places, json: bool) -> Result<()> {
     let mut measured = Vec::new();
-    for program in PROGRAMS {
+    for (package, program) in PROGRAMS {
         let mut cargo = Command::new("cargo");
         cargo.current_dir(places.repository()).args([
             "bench",
             "--locked",
             "--package",
-            "yagura-engine",
+            package,
             "--bench",
             program,
         ]);
@@ -77,7 +108,7 @@ fn held((name, unit, bar): &(&'static str, &'static str, Bar), measured: &[Measu
         .iter()
         .find(|measured| measured.name == *name)
         .with_context(|| format!("no program measured {name}"))?;
-    let baseline = "best of several rounds, one core".to_owned();
+    let baseline = "best of several rounds, of one core's time".to_owned();
     Ok(match bar {
         Bar::AtLeast(bar) => Figure::at_least(name, found.value, unit, *bar, baseline),
         Bar::AtMost(bar) => Figure::at_most(name, found.value, unit, *bar, baseline),

@@ -1,12 +1,11 @@
-//! Rules and process events, the same in every run.
+//! Rules and executions, the same in every run.
 //!
-//! A rule has five to eleven comparisons, eight in the middle: all of one to three alternatives each, some of them negated
-//! as exceptions are written. Three of ten comparisons look for a part of a text, one of ten is a regular expression, the
-//! others ask for equality, membership or a beginning, a fifth of those on numbers and truth values, from which no text
-//! follows. A fifth of the rules look at ancestors. One text of five is one that ordinary events have. Of about one rule in
-//! fifteen no text follows, because every one of its comparisons has an alternative without one.
+//! A rule has five to eleven comparisons, eight in the middle: one of the kind of event, and members of one to three
+//! alternatives each, some of them negated as exceptions are written. Of all comparisons three of ten look for a part of a
+//! text, one of ten is a regular expression, the others ask for equality, membership or a beginning, a fifth of those on
+//! numbers and truth values. A fifth of the rules look at ancestors. One text of five is one that ordinary events have.
+//! [`rules`] makes sure that what it gives is that mix.
 
-use yagura_event::{Event, Text, Timestamp, Tree, build_event};
 use yagura_rules::{RuleSource, Target};
 
 /// Programs that run all the time.
@@ -136,7 +135,7 @@ impl Random {
         usize::try_from(self.0 >> 33).unwrap() % bound
     }
 
-    fn of<'a>(&mut self, choices: &[&'a str]) -> &'a str {
+    fn of(&mut self, choices: &[&'static str]) -> &'static str {
         choices[self.below(choices.len())]
     }
 
@@ -171,42 +170,77 @@ impl Random {
     }
 }
 
-/// The rule that the events match which are to match, and others.
+/// What a condition is made of.
+#[derive(Clone, Copy, Default)]
+struct Mix {
+    comparisons: usize,
+    parts: usize,
+    patterns: usize,
+    lineage: bool,
+}
+
+/// The rule that the executions match which are to match, and others.
 pub(crate) fn rules(count: usize) -> Vec<RuleSource> {
     let mut random = Random(7);
     let first = "event.kind == \"process.exec\" && process.name in [\"xmrig\", \"minerd\"] \
         && (process.executable.startsWith(\"/dev/shm/\") || process.executable.contains(\"miner\")) \
         && \"--donate-level\" in process.args && process.args.exists(a, a.matches(\"^stratum[+]tcp://\")) \
         && !(process.parent.name == \"make\" || process.user.id == 4711)";
-    let others = (1..count).map(|_| condition(&mut random));
-    std::iter::once(first.to_owned())
-        .chain(others)
-        .enumerate()
-        .map(|(number, condition)| {
-            let mut source = RuleSource::new(&format!("rule-{number}"), &condition);
-            source.where_.target = Target::Any;
-            source
-        })
-        .collect()
+    let mut mixes = Vec::new();
+    let others = (1..count).map(|_| {
+        let (condition, mix) = condition(&mut random);
+        mixes.push(mix);
+        condition
+    });
+    let conditions: Vec<String> = std::iter::once(first.to_owned()).chain(others).collect();
+    hold(&mut mixes);
+    let rule = |(number, condition): (usize, String)| {
+        let mut source = RuleSource::new(&format!("rule-{number}"), &condition);
+        source.where_.target = Target::Any;
+        source
+    };
+    conditions.into_iter().enumerate().map(rule).collect()
 }
 
-fn condition(random: &mut Random) -> String {
+/// Ends the program when many rules are not of the mix that is told above.
+fn hold(mixes: &mut [Mix]) {
+    mixes.sort_by_key(|mix| mix.comparisons);
+    let Some(middle) = mixes.get(mixes.len() / 2).filter(|_| mixes.len() > 900) else {
+        return;
+    };
+    let sum = |of: fn(&Mix) -> usize| mixes.iter().map(of).sum::<usize>();
+    let all = sum(|mix| mix.comparisons);
+    let near = |some: usize, all: usize, percent: usize| (some * 100).abs_diff(all * percent) <= all * 2;
+    assert_eq!(middle.comparisons, 8);
+    assert!(near(sum(|mix| mix.parts), all, 30), "parts of texts");
+    assert!(near(sum(|mix| mix.patterns), all, 10), "regular expressions");
+    assert!(
+        near(sum(|mix| usize::from(mix.lineage)), mixes.len(), 20),
+        "ancestors"
+    );
+}
+
+fn condition(random: &mut Random) -> (String, Mix) {
     let mut left = 5 + random.below(4) + random.below(4);
+    let mut mix = Mix {
+        comparisons: left,
+        ..Mix::default()
+    };
     let mut members = vec!["event.kind == \"process.exec\"".to_owned()];
     left -= 1;
-    let lineage = random.percent(20);
-    if lineage {
+    mix.lineage = random.percent(20);
+    if mix.lineage {
         members.push(ancestors(random));
         left -= 1;
     }
     while left > 0 {
         let alternatives = left.min(1 + random.below(3));
         left -= alternatives;
-        let tests: Vec<String> = (0..alternatives).map(|_| comparison(random, lineage)).collect();
+        let tests: Vec<String> = (0..alternatives).map(|_| comparison(random, &mut mix)).collect();
         let not = if random.percent(15) { "!" } else { "" };
         members.push(format!("{not}({})", tests.join(" || ")));
     }
-    members.join(" && ")
+    (members.join(" && "), mix)
 }
 
 fn ancestors(random: &mut Random) -> String {
@@ -221,12 +255,19 @@ fn ancestors(random: &mut Random) -> String {
     }
 }
 
-/// With `lineage` nothing visits arguments: both together cost more than a rule may.
-fn comparison(random: &mut Random, lineage: bool) -> String {
+/// Where ancestors are visited, arguments are not: both together cost more than a rule may. Shares are of the comparisons
+/// that are left beside those of the kind and of ancestors.
+fn comparison(random: &mut Random, mix: &mut Mix) -> String {
     match random.below(100) {
-        0..30 => part(random, lineage),
-        30..40 => pattern(random, lineage),
-        40..52 => {
+        0..35 => {
+            mix.parts += 1;
+            part(random, mix.lineage)
+        }
+        35..47 => {
+            mix.patterns += 1;
+            pattern(random, mix.lineage)
+        }
+        47..58 => {
             let number = random.below(2_000);
             match random.below(5) {
                 0 => "process.user.id == 0".to_owned(),
@@ -236,12 +277,12 @@ fn comparison(random: &mut Random, lineage: bool) -> String {
                 _ => format!("process.args_count > {}", number % 20),
             }
         }
-        52..70 => match random.below(4) {
+        58..74 => match random.below(4) {
             0 | 1 => format!("process.name == \"{}\"", random.program()),
             2 => format!("process.parent.name == \"{}\"", random.program()),
             _ => format!("process.executable == \"{}\"", random.path()),
         },
-        70..85 => {
+        74..87 => {
             let programs: Vec<String> = (0..2 + random.below(6))
                 .map(|_| format!("{:?}", random.program()))
                 .collect();
@@ -292,59 +333,50 @@ fn pattern(random: &mut Random, lineage: bool) -> String {
     }
 }
 
+/// An execution.
+pub(crate) struct Execution {
+    pub(crate) name: &'static str,
+    pub(crate) executable: String,
+    pub(crate) args: Vec<&'static str>,
+    pub(crate) directory: &'static str,
+    pub(crate) user: u32,
+    pub(crate) terminal: bool,
+    pub(crate) container: bool,
+    /// The nearest first: name, executable, user.
+    pub(crate) ancestors: Vec<(&'static str, String, u32)>,
+}
+
 /// Executions as they happen in containers and on the host. One in a thousand is what the first rule looks for.
-pub(crate) fn events(count: usize) -> Vec<Event> {
+pub(crate) fn executions(count: usize) -> Vec<Execution> {
     let mut random = Random(11);
     (0..count)
-        .map(|number| event(&mut random, number % 1_000 == 500))
+        .map(|number| execution(&mut random, number % 1_000 == 500))
         .collect()
 }
 
-fn event(random: &mut Random, matching: bool) -> Event {
-    let name = random.of(PROGRAMS);
-    let mut args: Vec<Tree> = (0..random.below(9))
-        .map(|_| random.of(ARGUMENTS).into())
-        .collect();
+fn execution(random: &mut Random, matching: bool) -> Execution {
+    let user = |random: &mut Random| if random.percent(50) { 0 } else { 1_000 };
+    let mut name = random.of(PROGRAMS);
+    let mut args: Vec<&str> = (0..random.below(9)).map(|_| random.of(ARGUMENTS)).collect();
     let mut executable = format!("{}/{name}", random.of(DIRECTORIES));
     if matching {
-        args = ["--donate-level", "1", "-o", "stratum+tcp://pool.example:3333"]
-            .map(Tree::from)
-            .to_vec();
+        name = "xmrig";
+        args = vec!["--donate-level", "1", "-o", "stratum+tcp://pool.example:3333"];
         "/dev/shm/xmrig".clone_into(&mut executable);
     }
     let mut ancestor = || {
-        let user: i64 = if random.percent(50) { 0 } else { 1_000 };
-        Tree::map([
-            ("name".into(), random.of(PROGRAMS).into()),
-            (
-                "executable".into(),
-                format!("{}/x", random.of(DIRECTORIES)).as_str().into(),
-            ),
-            ("user".into(), Tree::map([("id".into(), user.into())])),
-        ])
+        let user = user(random);
+        (random.of(PROGRAMS), format!("{}/x", random.of(DIRECTORIES)), user)
     };
     let ancestors = (0..4).map(|_| ancestor()).collect();
-    let user: i64 = if random.percent(50) { 0 } else { 1_000 };
-    let mut fields: Vec<(&str, Tree)> = vec![
-        ("process.ancestors", Tree::List(ancestors)),
-        ("kind", "process.exec".into()),
-        ("process.name", if matching { "xmrig" } else { name }.into()),
-        ("process.executable", executable.as_str().into()),
-        ("process.args", Tree::List(args)),
-        (
-            "process.working_directory",
-            random.of(&["/", "/root", "/opt/app", "/home/dev/src"]).into(),
-        ),
-        ("process.user.id", user.into()),
-        ("process.pid", 4_711.into()),
-    ];
-    if random.percent(20) {
-        fields.push(("process.tty", "pts/0".into()));
+    Execution {
+        name,
+        executable,
+        args,
+        directory: random.of(&["/", "/root", "/opt/app", "/home/dev/src"]),
+        user: user(random),
+        terminal: random.percent(20),
+        container: random.percent(70),
+        ancestors,
     }
-    if random.percent(70) {
-        fields.push(("container.id", "c1".into()));
-        fields.push(("container.name", "cart".into()));
-    }
-    let fields = fields.into_iter().map(|(name, value)| (Text::from(name), value));
-    build_event(&Tree::map(fields), Timestamp(0)).unwrap()
 }
