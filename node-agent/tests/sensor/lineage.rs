@@ -54,3 +54,24 @@ fn a_signal_ends_a_process_root() {
     assert_eq!((exit.code, exit.signal), (Known::Absent, Known::Present(9)));
     watch.finish();
 }
+
+/// The process tree needs to know of executions, forks and exits. Nothing else is asked of the kernel, and nothing once the
+/// sensor has ended.
+#[test]
+#[ignore = "needs root and a kernel with BTF"]
+fn no_more_is_attached_than_the_process_tree_needs_root() {
+    assert_eq!(attached(), 0);
+    let watch = Watch::start();
+    assert_eq!(attached(), 3);
+    drop(watch);
+    assert_eq!(attached(), 0);
+}
+
+/// How many links to programs in the kernel this process holds (`bpf_link_show_fdinfo`, kernel/bpf/syscall.c).
+fn attached() -> usize {
+    let infos = std::fs::read_dir("/proc/self/fdinfo").unwrap();
+    infos
+        .filter_map(|entry| std::fs::read_to_string(entry.unwrap().path()).ok())
+        .filter(|info| info.lines().any(|line| line.starts_with("link_type:")))
+        .count()
+}

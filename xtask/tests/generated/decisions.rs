@@ -449,6 +449,10 @@ pub(crate) const DECISIONS: &[Decision] = &[
                 "a_node_counts_what_is_its_own_also_when_its_agent_is_killed",
             ),
             proof(
+                "e2e/tests/cluster/follow_over_time.rs",
+                "a_sequence_across_nodes_goes_on_when_the_operator_is_killed_between_its_steps",
+            ),
+            proof(
                 "e2e/tests/cluster/count_over_time.rs",
                 "what_happens_on_several_nodes_is_counted_together_also_when_the_operator_is_killed",
             ),
@@ -523,10 +527,11 @@ pub(crate) const DECISIONS: &[Decision] = &[
     Decision {
         number: 21,
         says: "The kernel is asked as little as possible.",
-        proofs: &[],
-        open: Some(
-            "only process events exist, which the process tree always needs; kernel filters are not there",
-        ),
+        proofs: &[proof(
+            "node-agent/tests/sensor/lineage.rs",
+            "no_more_is_attached_than_the_process_tree_needs_root",
+        )],
+        open: Some("kernel filters are not there: programs report every event of a process"),
     },
     Decision {
         number: 22,
