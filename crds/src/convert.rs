@@ -4,11 +4,12 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelecto
 use yagura_event::lifetime::Lifetime;
 use yagura_event::{Timestamp, Tree};
 use yagura_rules::source::{
-    CheckSource, CheckTest, ExceptionSource, Expected, LetSource, Requirement, RuleSource, RuleTest,
-    Selector, SelectorOp, SignalSource, Target, WhereSource,
+    CheckSource, CheckTest, ExceptionSource, Expected, LetSource, Requirement, RuleSource, Selector,
+    SelectorOp, SignalSource, Target, WhereSource,
 };
 
 mod detect;
+mod rule_test;
 
 use crate::detection_rule::SignalTemplate;
 use crate::posture_check::{CheckResult, Mode};
@@ -29,7 +30,7 @@ pub enum ConvertError {
     #[error("{field}: {text:?} is no length of time; write hours, minutes and seconds, such as 1h30m")]
     NoDuration {
         /// Path of the member.
-        field: &'static str,
+        field: String,
         /// What stands there.
         text: String,
     },
@@ -41,6 +42,22 @@ pub enum ConvertError {
     /// What a query measures.
     #[error("spec.detect.correlation.queries: {0} has more than one of distinct, sum and max")]
     Measures(String),
+    /// A test that expects nothing.
+    #[error("spec.tests[{test}].expect: nothing is expected; write signals, securitySignals, or both")]
+    NoExpectation {
+        /// Which, from 0.
+        test: usize,
+    },
+    /// A test that expects two numbers of signals.
+    #[error("spec.tests[{test}].expect: signals is {signals}, and securitySignals has {listed}")]
+    TwoNumbers {
+        /// Which, from 0.
+        test: usize,
+        /// The number.
+        signals: u32,
+        /// How many are listed.
+        listed: usize,
+    },
     /// An automated check without a condition.
     #[error("spec.pass: missing; an automated check needs it")]
     NoPass,
@@ -93,15 +110,7 @@ pub fn rule_source(rule: &DetectionRule) -> Result<RuleSource, ConvertError> {
             group_by: spec.signal.group_by.clone(),
             fields: spec.signal.fields.clone(),
         },
-        tests: spec
-            .tests
-            .iter()
-            .map(|test| RuleTest {
-                name: test.name.clone(),
-                events: test.events.iter().map(crate::TestValue::to_tree).collect(),
-                signals: u64::from(test.expect.signals),
-            })
-            .collect(),
+        tests: rule_test::sources(&spec.tests)?,
     })
 }
 
@@ -133,11 +142,11 @@ pub fn lifetime(signal: &SignalTemplate) -> Lifetime {
     }
 }
 
-fn nanoseconds(field: &'static str, duration: &Duration) -> Result<i64, ConvertError> {
+fn nanoseconds(field: &str, duration: &Duration) -> Result<i64, ConvertError> {
     let seconds = duration.seconds().and_then(|seconds| i64::try_from(seconds).ok());
     let nanoseconds = seconds.and_then(|seconds| seconds.checked_mul(1_000_000_000));
     nanoseconds.ok_or_else(|| ConvertError::NoDuration {
-        field,
+        field: field.to_owned(),
         text: duration.0.clone(),
     })
 }
@@ -309,7 +318,7 @@ mod tests {
         assert_eq!(source.exceptions[0].expires, Some(60));
         assert_eq!(source.signal.group_by, ["g"]);
         assert_eq!(
-            source.tests[0].events[0].at("kind"),
+            source.tests[0].events[0].fields.at("kind"),
             Some(&Tree::from("process.exec"))
         );
         assert!(rule.spec.enabled);

@@ -11,7 +11,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use yagura_rules::diagnostic::Part;
 
-use crate::{Attack, Duration, Severity, TestValue};
+use crate::rule_test::RuleTest;
+use crate::{Attack, Duration, Severity};
 
 mod detect;
 mod learn;
@@ -343,31 +344,6 @@ pub struct SignalTemplate {
     /// A signal that was opened this long ago takes no more matches. Left out: 24 hours.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_duration: Option<Duration>,
-}
-
-/// A proof that the rule matches what it should, or nothing else.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct RuleTest {
-    /// What is proven; unique within the rule.
-    #[schemars(length(min = 1, max = 128))]
-    pub name: String,
-    /// Events in the order they happen. `kind` is the event's kind, all other members are fields by
-    /// their path: `{kind: process.exec, process: {name: bash}}`. A field that is left out is
-    /// absent; `{$unknown: true}` stands for a value that could not be learned.
-    #[schemars(length(min = 1, max = 32), extend("x-kubernetes-list-type" = "atomic"))]
-    pub events: Vec<TestValue>,
-    /// What must come of them.
-    pub expect: RuleExpectation,
-}
-
-/// What must come of a test's events.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct RuleExpectation {
-    /// How many signals they make.
-    #[schemars(range(min = 0, max = 32))]
-    pub signals: u32,
 }
 
 /// What became of the rule.

@@ -16,6 +16,7 @@ pub mod node_sensor;
 pub mod notification_route;
 pub mod posture_check;
 pub mod posture_framework;
+pub mod rule_test;
 pub mod security_signal;
 pub mod selector;
 pub mod severity;

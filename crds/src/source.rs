@@ -372,6 +372,14 @@ spec:
                 "f.yaml:20:25: spec.tests[0].expect.signals: must be an integer, not a text",
             ),
             (
+                RULE.replace("{kind: process.exec,", "{at: soon, kind: process.exec,"),
+                "f.yaml:19:21: spec.tests[0].events[0].at: \"soon\" does not match ^([0-9]{1,4}h)?([0-9]{1,5}m)?([0-9]{1,5}s)?$",
+            ),
+            (
+                RULE.replace("signals: 1", "securitySignals: [{severity: urgent}]"),
+                "f.yaml:20:45: spec.tests[0].expect.securitySignals[0].severity: \"urgent\" is none of info, low, medium, high, critical",
+            ),
+            (
                 RULE.replace("kind: DetectionRule", "kind: Detection"),
                 "f.yaml:3:7: kind: \"Detection\" is not one that people write; use DetectionRule, PostureCheck, PostureFramework, Exception, ClusterException or ValueList",
             ),

@@ -52,7 +52,8 @@ fn object(members: &serde_json::Map<String, serde_json::Value>) -> Tree {
     members_of(members, &test_tree)
 }
 
-fn test_tree(value: &serde_json::Value) -> Tree {
+/// A value of a test as conditions see it.
+pub(crate) fn test_tree(value: &serde_json::Value) -> Tree {
     convert(value, &object)
 }
 

@@ -537,6 +537,17 @@ fn packs_of_content_are_told_to_the_operator() {
 }
 
 #[test]
+fn rules_must_have_tests_only_where_that_is_asked_for() {
+    let asked = |settings: &[&str]| {
+        find(&render(settings), "Deployment", "yagura-operator")
+            .to_string()
+            .contains("--require-rule-tests")
+    };
+    assert!(!asked(&[]));
+    assert!(asked(&["webhook.requireRuleTests=true"]));
+}
+
+#[test]
 fn nobody_else_is_given_anything() {
     let objects = render(&[]);
     for object in objects.iter().filter(|object| object["kind"] == "ClusterRole") {

@@ -61,19 +61,38 @@ pub async fn run(context: Context) -> Result<(), AdmissionError> {
     let config = context.identity.server_config(&["h2", "http/1.1"]);
     let places = Places::new(Bounds::default(), context.metrics.clone());
     let listener = TlsListener::new(socket, config, places);
-    axum::serve(listener, router(context.metrics.clone(), context.index.clone()))
+    let require_rule_tests = context.args.require_rule_tests;
+    let router = router(context.metrics.clone(), context.index.clone(), require_rule_tests);
+    axum::serve(listener, router)
         .with_graceful_shutdown(context.stop.cancelled_owned())
         .await
         .map_err(AdmissionError::Serve)
 }
 
-fn router(metrics: Metrics, index: SharedIndex) -> Router {
-    Router::new()
-        .route("/validate", post(validate))
-        .with_state((metrics, index))
+/// What requests are answered with.
+#[derive(Clone)]
+struct Reviews {
+    metrics: Metrics,
+    index: SharedIndex,
+    require_rule_tests: bool,
 }
 
-async fn validate(State((metrics, index)): State<(Metrics, SharedIndex)>, request: Request) -> Response {
+fn router(metrics: Metrics, index: SharedIndex, require_rule_tests: bool) -> Router {
+    Router::new()
+        .route("/validate", post(validate))
+        .with_state(Reviews {
+            metrics,
+            index,
+            require_rule_tests,
+        })
+}
+
+async fn validate(State(reviews): State<Reviews>, request: Request) -> Response {
+    let Reviews {
+        metrics,
+        index,
+        require_rule_tests,
+    } = reviews;
     let body = match read(request).await {
         Ok(body) => body,
         Err(refused) => return refused.into_response(),
@@ -85,6 +104,7 @@ async fn validate(State((metrics, index)): State<(Metrics, SharedIndex)>, reques
             rules: index.exceptions.rules.clone(),
             lists: index.lists.borrow().lists.clone(),
             uses: Arc::clone(&index.list_uses),
+            require_rule_tests,
         }
     };
     // Compiling and the object's tests take milliseconds of a processor.

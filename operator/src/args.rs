@@ -107,6 +107,11 @@ pub struct Args {
     #[arg(long, env = "YAGURA_WEBHOOK_CONFIGURATION", default_value = "")]
     pub webhook_configuration: String,
 
+    /// Lets the webhook refuse a DetectionRule that has no tests, or whose tests fail by what is in lists now. Rules
+    /// that are there already run on.
+    #[arg(long, env = "YAGURA_REQUIRE_RULE_TESTS")]
+    pub require_rule_tests: bool,
+
     /// How long a certificate authority lasts, such as 730d or 12h.
     #[arg(long, env = "YAGURA_CA_LIFETIME", default_value = "730d")]
     pub ca_lifetime: Length,

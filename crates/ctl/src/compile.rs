@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use yagura_crds::ValueList;
-use yagura_crds::convert::{check_source, rule_source, rule_without_overrides};
+use yagura_crds::convert::{check_source, lifetime, rule_source, rule_without_overrides};
 use yagura_crds::source::{Document, Object};
 use yagura_event::Registry;
+use yagura_event::lifetime::Lifetime;
 use yagura_rules::source::{CheckSource, RuleSource};
 use yagura_rules::{Check, Diagnostic, Lists, Origin, Part, Position, Rule, RuleTest, compile_check, render};
 
@@ -41,6 +42,8 @@ pub struct Runnable {
     pub written: Arc<Rule>,
     /// Its tests.
     pub tests: Vec<RuleTest>,
+    /// How long its signals take matches.
+    pub lifetime: Lifetime,
 }
 
 /// Compiles an object. A framework and a manual check have nothing to compile, and an exception only with the rules that it
@@ -49,7 +52,8 @@ pub fn compile(source: &Source, document: &Document, lists: &Lists) -> Compiled 
     let converted = match &document.object {
         Object::DetectionRule(rule) => rule_source(rule).and_then(|effective| {
             let written = rule_without_overrides(rule)?;
-            Ok(Some(Either::Rule(Box::new((effective, written)))))
+            let lifetime = lifetime(&rule.spec.signal);
+            Ok(Some(Either::Rule(Box::new((effective, written, lifetime)))))
         }),
         Object::PostureCheck(check) => check_source(check).map(|check| check.map(Either::Check)),
         Object::ValueList(list) => return of_list(source, document, list),
@@ -57,7 +61,7 @@ pub fn compile(source: &Source, document: &Document, lists: &Lists) -> Compiled 
     };
     match converted {
         Ok(Some(Either::Rule(sources))) => {
-            let (rule, written) = *sources;
+            let (rule, written, lifetime) = *sources;
             let run = |rule: &RuleSource| yagura_rules::compile(rule, Registry::workload(), lists);
             let compiled = run(&rule);
             let text = |part| rule.text_of(part);
@@ -72,6 +76,7 @@ pub fn compile(source: &Source, document: &Document, lists: &Lists) -> Compiled 
                     effective,
                     written,
                     tests,
+                    lifetime,
                 })))
             });
             Compiled { findings, program }
@@ -129,8 +134,8 @@ pub(crate) fn lists_of<'a>(documents: impl Iterator<Item = &'a Document>) -> Lis
 }
 
 enum Either {
-    /// As it applies and, when that differs, as it was written.
-    Rule(Box<(RuleSource, Option<RuleSource>)>),
+    /// As it applies and, when that differs, as it was written; and how long its signals take matches.
+    Rule(Box<(RuleSource, Option<RuleSource>, Lifetime)>),
     Check(CheckSource),
 }
 

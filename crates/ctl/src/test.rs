@@ -82,7 +82,7 @@ pub fn run(sources: &[Source]) -> Report {
                 .findings
                 .extend(compiled.findings.into_iter().filter(Finding::is_error));
             let outcomes = match &compiled.program {
-                Some(Program::Rule(rule)) => run_rule_tests(&rule.written, &rule.tests),
+                Some(Program::Rule(rule)) => run_rule_tests(&rule.written, &rule.lifetime, &rule.tests),
                 Some(Program::Check(check, from)) => run_check_tests(check, &from.tests),
                 None => continue,
             };
@@ -133,7 +133,10 @@ fn write_human(report: &Report, verbose: bool, terminal: Terminal, out: &mut imp
                 let Position { line, column } = test.position;
                 writeln!(out, "{}  {title}", terminal.paint(Style::Bad, "FAIL"))?;
                 writeln!(out, "      {}:{line}:{column}", object.file)?;
-                writeln!(out, "{}", terminal.wrap(6, failure))?;
+                for line in failure.lines() {
+                    let indent = 6 + line.len() - line.trim_start().len();
+                    writeln!(out, "{}", terminal.wrap(indent, line))?;
+                }
             } else if verbose {
                 writeln!(out, "{}  {title}", terminal.paint(Style::Good, "pass"))?;
             }

@@ -196,15 +196,22 @@ fn test_shows_what_failed_and_why() {
         stdout,
         "FAIL  shell: does not fire <although> it should
       failures.yaml:12:7
-      expected 1 signals, got 0; no event matched
-FAIL  shell: has an event that cannot be
+      expected 1 signal, got 0; no event matched
+FAIL  shell: counts what came late
       failures.yaml:15:7
+      expected 1 signal, got 1 that differ; events[0], events[1] matched
+      securitySignals[0].count: expected 3, got 2
+      securitySignals[0].title:
+        expected \"Somebody started a shell where nobody expects one\"
+        got \"Shell\"
+FAIL  shell: has an event that cannot be
+      failures.yaml:21:7
       events[0]: unknown field process.nmae; `yagura fields` lists them
 FAIL  pid: is not known
-      failures.yaml:31:7
+      failures.yaml:37:7
       expected Pass, got Error: not known: resource.spec
 none  untested has no tests
-5 tests of 3 objects: 2 passed, 3 failed
+6 tests of 3 objects: 2 passed, 4 failed
 "
     );
     assert_eq!((status, stderr.as_str()), (Some(1), ""));
@@ -221,18 +228,18 @@ fn test_gives_the_same_as_json_and_junit() {
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
     let of = |result: &str| results.iter().filter(|line| line["result"] == result).count();
-    assert_eq!((of("passed"), of("failed"), of("error")), (2, 3, 0));
+    assert_eq!((of("passed"), of("failed"), of("error")), (2, 4, 0));
 
     let (status, stdout, _) = run(&["test", "--output", "junit", "failures.yaml"]);
     assert_eq!(status, Some(1));
     assert!(
-        stdout.contains(r#"<testsuites name="yagura" tests="5" failures="3" errors="0">"#),
+        stdout.contains(r#"<testsuites name="yagura" tests="6" failures="4" errors="0">"#),
         "{stdout}"
     );
     assert!(
         stdout.contains(
             r#"    <testcase classname="shell" name="does not fire &lt;although&gt; it should">
-      <failure message="expected 1 signals, got 0; no event matched">failures.yaml:12:7</failure>"#
+      <failure message="expected 1 signal, got 0; no event matched">failures.yaml:12:7</failure>"#
         ),
         "{stdout}"
     );

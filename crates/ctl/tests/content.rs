@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use yagura_crds::detection_rule::Exceptable;
 use yagura_crds::posture_check::CheckResult;
+use yagura_crds::rule_test::RuleExpectation;
 use yagura_crds::source::{self, Object};
 use yagura_crds::{DetectionRule, PostureCheck, Severity};
 use yagura_ctl::files::{self, Source};
@@ -83,7 +84,14 @@ fn every_rule_explains_itself_and_is_proven_both_ways() {
         assert!(!spec.attack.is_empty() && !spec.references.is_empty(), "{name}");
         let grouped = spec.detect.is_some() || !spec.signal.group_by.is_empty();
         assert!(grouped && !spec.signal.fields.is_empty(), "{name}");
-        let finds = spec.tests.iter().filter(|test| test.expect.signals > 0).count();
+        let opens = |expect: &RuleExpectation| {
+            expect.signals.is_some_and(|number| number > 0)
+                || expect
+                    .security_signals
+                    .as_ref()
+                    .is_some_and(|list| !list.is_empty())
+        };
+        let finds = spec.tests.iter().filter(|test| opens(&test.expect)).count();
         let stays_silent = spec.tests.len() - finds;
         assert!(
             finds >= 2 && stays_silent >= 2,

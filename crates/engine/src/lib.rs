@@ -4,6 +4,7 @@
 //!   in again and again.
 //! - [`Detector`] turns matches into detections, by the thresholds of their rules.
 //! - [`fold::Folder`] turns detections into what is sent: the first of a group at once, then counts.
+//! - [`signals::Signals`] says which detections are one signal.
 //! - [`explain::explain`] says which parts of a condition hold on an event.
 //! - [`posture::Judge`] gives a check's verdict on a resource, [`posture::roll_up`] a framework's score.
 //! - [`testing`] runs the tests that rules and checks carry.
@@ -27,6 +28,7 @@ mod selector;
 #[cfg(test)]
 mod semantics;
 mod show;
+pub mod signals;
 mod subject;
 pub mod testing;
 mod unit;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use yagura_engine::testing::run_rule_tests;
 use yagura_engine::{Excepted, Match, RuleSet, Scratch};
+use yagura_event::lifetime::Lifetime;
 use yagura_event::{Event, EventKind, Known, Registry, Text, Timestamp, Tree, build_event};
 use yagura_rules::source::{JoinedSource, Selector};
 use yagura_rules::{
@@ -105,33 +106,17 @@ fn its_own_tests_run() {
         ])
     };
     let tests = [
-        RuleTest {
-            name: "fires".to_owned(),
-            events: vec![bash("c1", "bash")],
-            signals: 1,
-        },
-        RuleTest {
-            name: "groups".to_owned(),
-            events: vec![bash("c1", "sh"), bash("c1", "sh"), bash("c2", "sh")],
-            signals: 2,
-        },
-        RuleTest {
-            name: "silent".to_owned(),
-            events: vec![bash("c1", "ls")],
-            signals: 0,
-        },
-        RuleTest {
-            name: "wrong".to_owned(),
-            events: vec![bash("c1", "ls"), bash("c1", "sh")],
-            signals: 0,
-        },
-        RuleTest {
-            name: "broken".to_owned(),
-            events: vec![exec(&[("proces", Tree::Null)])],
-            signals: 0,
-        },
+        RuleTest::new("fires", [bash("c1", "bash")], 1),
+        RuleTest::new(
+            "groups",
+            [bash("c1", "sh"), bash("c1", "sh"), bash("c2", "sh")],
+            2,
+        ),
+        RuleTest::new("silent", [bash("c1", "ls")], 0),
+        RuleTest::new("wrong", [bash("c1", "ls"), bash("c1", "sh")], 0),
+        RuleTest::new("broken", [exec(&[("proces", Tree::Null)])], 0),
     ];
-    let outcomes = run_rule_tests(&rule(&shell_in_container()), &tests);
+    let outcomes = run_rule_tests(&rule(&shell_in_container()), &Lifetime::default(), &tests);
     let failures: Vec<String> = outcomes
         .iter()
         .map(|outcome| {
@@ -147,7 +132,7 @@ fn its_own_tests_run() {
             "",
             "",
             "",
-            "expected 0 signals, got 1; events [1] matched",
+            "expected 0 signals, got 1; events[1] matched",
             "events[0]: unknown field proces; `yagura fields` lists them"
         ]
     );

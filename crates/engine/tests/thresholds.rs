@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use yagura_engine::testing::run_rule_tests;
 use yagura_engine::{Detection, Detector, Place, RuleSet, Scratch, Tally};
+use yagura_event::lifetime::Lifetime;
 use yagura_event::{Event, GroupKey, Registry, Timestamp, Tree, build_event};
 use yagura_rules::source::{DetectSource, MethodSource, ThresholdSource};
 use yagura_rules::{ExceptionSource, Lists, Rule, RuleSource, RuleTest, compile};
@@ -209,16 +210,12 @@ fn counting_goes_on_after_a_restart_and_an_edit_that_means_the_same() {
 fn a_rules_own_tests_count_over_time() {
     let rule = rule(&source(&["process.user.name"], None));
     let su = |user| tree(&[("process.name", "su"), ("process.user.name", user)]);
-    let test = |events: Vec<Tree>, signals| RuleTest {
-        name: "t".to_owned(),
-        events,
-        signals,
-    };
     let outcomes = run_rule_tests(
         &rule,
+        &Lifetime::default(),
         &[
-            test(vec![su("a"), su("a")], 0),
-            test(vec![su("a"), su("b"), su("a"), su("a"), su("a")], 1),
+            RuleTest::new("too few", [su("a"), su("a")], 0),
+            RuleTest::new("enough", [su("a"), su("b"), su("a"), su("a"), su("a")], 1),
         ],
     );
     assert!(

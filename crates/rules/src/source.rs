@@ -8,6 +8,9 @@ use crate::diagnostic::Part;
 
 mod detect;
 mod hash;
+mod test;
+
+pub use test::{CheckTest, Expected, ExpectedSignal, RuleTest, TestEvent};
 
 pub use detect::{
     AnomalySource, CaseSource, ContentAnomalySource, CorrelationSource, DetectSource, MeasureSource,
@@ -137,17 +140,6 @@ pub struct SignalSource {
     pub fields: Vec<String>,
 }
 
-/// A test of a rule.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct RuleTest {
-    /// Its name.
-    pub name: String,
-    /// The events, in order: trees of fields with a `kind`.
-    pub events: Vec<Tree>,
-    /// How many signals they make.
-    pub signals: u64,
-}
-
 /// A detection rule.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RuleSource {
@@ -237,30 +229,6 @@ impl RuleSource {
             &self.signal.title
         }
     }
-}
-
-/// What a test of a check expects.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Expected {
-    /// The resource passes.
-    Pass,
-    /// It fails.
-    Fail,
-    /// It cannot be judged.
-    Error,
-    /// The check does not apply to it.
-    NotApplicable,
-}
-
-/// A test of a check.
-#[derive(Clone, Debug, PartialEq)]
-pub struct CheckTest {
-    /// Its name.
-    pub name: String,
-    /// The resource.
-    pub resource: Tree,
-    /// What comes out.
-    pub expect: Expected,
 }
 
 /// A posture check.

@@ -128,9 +128,7 @@ fn object(path: &str, node: &Node, schema: &JSONSchemaProps, faults: &mut Vec<Fa
     {
         faults.push(node.fault(format!("{path}: has {} members; {most} at most", members.len())));
     }
-    if schema.x_kubernetes_preserve_unknown_fields == Some(true) {
-        return;
-    }
+    let open = schema.x_kubernetes_preserve_unknown_fields == Some(true);
     for member in members {
         let below = format!("{path}.{}", member.key);
         let known = schema.properties.as_ref();
@@ -138,7 +136,7 @@ fn object(path: &str, node: &Node, schema: &JSONSchemaProps, faults: &mut Vec<Fa
             value(&below, &member.value, property, faults);
         } else if let Some(JSONSchemaPropsOrBool::Schema(additional)) = &schema.additional_properties {
             value(&below, &member.value, additional, faults);
-        } else {
+        } else if !open {
             let known = known
                 .into_iter()
                 .flat_map(|known| known.keys().map(String::as_str));

@@ -38,6 +38,8 @@ pub(super) struct Known {
     pub(super) lists: Lists,
     /// Who uses them.
     pub(super) uses: Arc<Uses>,
+    /// Whether rules must be proven by tests of their own.
+    pub(super) require_rule_tests: bool,
 }
 
 /// The answer to a request.
@@ -138,7 +140,11 @@ fn judge(kind: &str, object: &DynamicObject, known: &Known) -> Result<Vec<String
     match kind {
         "DetectionRule" => {
             let rule: DetectionRule = object.try_parse().map_err(|error| unreadable(&error))?;
-            detection_rule::validate::validate(&rule, lists).map(|valid| valid.warnings)
+            let valid = detection_rule::validate::validate(&rule, lists)?;
+            match valid.unproven {
+                Some(unproven) if known.require_rule_tests => Err(Invalid::Tests(unproven)),
+                _ => Ok(valid.warnings),
+            }
         }
         "PostureCheck" => {
             let check: PostureCheck = object.try_parse().map_err(|error| unreadable(&error))?;

@@ -73,6 +73,7 @@ fn known() -> Known {
                 .map(|name| (name.to_owned(), ["tools".to_owned()].into()))
                 .into(),
         }),
+        require_rule_tests: false,
     }
 }
 
@@ -90,9 +91,13 @@ fn review(kind: &str, object: &Value, old: &Value) -> Value {
 }
 
 fn ask(kind: &str, object: &Value, old: &Value) -> Value {
+    ask_with(&known(), kind, object, old)
+}
+
+fn ask_with(known: &Known, kind: &str, object: &Value, old: &Value) -> Value {
     let review = review(kind, object, old);
     let answer: Value =
-        serde_json::from_slice(&answer(&serde_json::to_vec(&review).unwrap(), &known()).json).unwrap();
+        serde_json::from_slice(&answer(&serde_json::to_vec(&review).unwrap(), known).json).unwrap();
     assert_eq!(answer["response"]["uid"], "u-1");
     answer["response"].clone()
 }
@@ -296,6 +301,54 @@ fn checks_and_frameworks_are_judged_too() {
 }
 
 #[test]
+fn a_rule_must_be_proven_where_that_is_asked_for() {
+    let strict = Known {
+        require_rule_tests: true,
+        ..known()
+    };
+    let tested = |condition: &str, signals: u32| {
+        let mut rule = rule(condition);
+        rule["spec"]["tests"] = json!([{
+            "name": "a tool",
+            "events": [{"kind": "process.exec", "process": {"name": "socat"}}],
+            "expect": {"signals": signals},
+        }]);
+        rule
+    };
+    let message = |known: &Known, rule: &Value| {
+        let response = ask_with(known, "DetectionRule", rule, &Value::Null);
+        response["status"]["message"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()
+    };
+
+    let untested = rule("process.name == \"socat\"");
+    assert_eq!(message(&known(), &untested), "");
+    assert_eq!(
+        message(&strict, &untested),
+        "spec.tests: missing; the rule must prove what it matches and what it does not"
+    );
+    assert_eq!(message(&strict, &tested("process.name == \"socat\"", 1)), "");
+    let failed =
+        "1 of 1 tests fail:\nspec.tests[0] \"a tool\":\n  expected 0 signals, got 1; events[0] matched";
+    assert_eq!(message(&known(), &tested("process.name == \"socat\"", 0)), failed);
+    assert_eq!(message(&strict, &tested("process.name == \"socat\"", 0)), failed);
+
+    // What a list of the cluster has now is no reason, unless proofs are asked for.
+    let by_list = tested("process.name in lists[\"tools\"]", 1);
+    assert_eq!(message(&known(), &by_list), "");
+    let refused = message(&strict, &by_list);
+    assert!(
+        refused.starts_with("with what is in lists such as tools now, 1 of 1 tests fail:"),
+        "{refused}"
+    );
+    // What is there already can still be edited beside its spec.
+    let response = ask_with(&strict, "DetectionRule", &untested, &untested);
+    assert_eq!(response["allowed"], true);
+}
+
+#[test]
 fn an_exception_is_judged_beside_the_rules_that_it_names() {
     let exception = |kind: &str, rules: &[&str], condition: &str| {
         json!({
@@ -396,8 +449,9 @@ async fn serve(bounds: Bounds) -> Served {
     let address = socket.local_addr().unwrap();
     let metrics = Metrics::new(&mut Registry::default());
     let listener = TlsListener::new(socket, config, Places::new(bounds, metrics.clone()));
-    let server =
-        tokio::spawn(axum::serve(listener, router(metrics.clone(), SharedIndex::default())).into_future());
+    let server = tokio::spawn(
+        axum::serve(listener, router(metrics.clone(), SharedIndex::default(), false)).into_future(),
+    );
     Served {
         address,
         authority,

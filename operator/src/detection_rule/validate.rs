@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use kube::core::Selector;
 use yagura_crds::DetectionRule;
-use yagura_crds::convert::{ConvertError, rule_source, rule_without_overrides};
+use yagura_crds::convert::{ConvertError, lifetime, rule_source, rule_without_overrides};
 use yagura_engine::testing::{Outcome, run_rule_tests};
 use yagura_event::Registry;
 use yagura_rules::{Code, Diagnostic, Lists, Origin, Part, RuleSource, compile, render};
@@ -48,6 +48,8 @@ pub(crate) struct Valid {
     pub(crate) nodes: Selector,
     /// Warnings of the compiler, each on one line.
     pub(crate) warnings: Vec<String>,
+    /// Why its tests do not prove it, although it may run: it has none, or they fail by what is in lists.
+    pub(crate) unproven: Option<String>,
 }
 
 /// Why a rule does not run.
@@ -151,13 +153,21 @@ pub(crate) fn judge(
     let written = written.and_then(|written| compile(&written, Registry::workload(), lists).rule);
     let runnable = written.unwrap_or(runnable);
     let mut warnings = one_line_each(&compiled.diagnostics, place);
-    if let Some(failed) = failed_tests(run_rule_tests(&runnable, &source.tests)) {
-        warnings.push(excused(failed, uses, lists)?);
+    let outcomes = run_rule_tests(&runnable, &lifetime(&rule.spec.signal), &source.tests);
+    let mut unproven = source
+        .tests
+        .is_empty()
+        .then(|| "spec.tests: missing; the rule must prove what it matches and what it does not".to_owned());
+    if let Some(failed) = failed_tests(outcomes) {
+        let excused = excused(failed, uses, lists)?;
+        warnings.push(excused.clone());
+        unproven = Some(excused);
     }
     Ok(Valid {
         name: RuleName(source.name.clone()),
         uid: Uid(source.uid.clone()),
         warnings,
+        unproven,
         source,
         windows,
         nodes,
@@ -216,10 +226,10 @@ pub(crate) fn failed_tests(outcomes: Vec<Outcome>) -> Option<String> {
         .into_iter()
         .enumerate()
         .filter_map(|(index, outcome)| {
-            Some(format!(
-                "spec.tests[{index}] {:?}: {}",
-                outcome.name, outcome.failure?
-            ))
+            let failure = outcome.failure?.to_string();
+            // What follows the first line belongs to this test.
+            let failure = failure.replace('\n', "\n  ");
+            Some(format!("spec.tests[{index}] {:?}:\n  {failure}", outcome.name))
         })
         .collect();
     if failed.is_empty() {

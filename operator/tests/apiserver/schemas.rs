@@ -181,6 +181,19 @@ async fn rules(client: &Client) {
         ),
         (json!({"tests": [test, test]}), "spec.tests[1]"),
         (
+            json!({"tests": [{"name": "t", "events": [{"kind": "k"}], "expect": {}}]}),
+            "say what is expected",
+        ),
+        (
+            json!({"tests": [{"name": "t", "events": [{"kind": "k"}],
+                "expect": {"signals": 2, "securitySignals": [{"count": 1}]}}]}),
+            "signals and securitySignals expect different numbers",
+        ),
+        (
+            json!({"tests": [{"name": "t", "events": [{"kind": "k", "at": "soon"}], "expect": {"signals": 0}}]}),
+            "spec.tests[0].events[0].at",
+        ),
+        (
             json!({"let": [{"name": "a-b", "value": "1"}]}),
             "spec.let[0].name",
         ),

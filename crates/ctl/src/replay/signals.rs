@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 use yagura_crds::convert::json as json_of;
+use yagura_engine::signals::{Signal, SignalKey, Signals};
 use yagura_engine::{Detection, Detector, Match, Place, RuleSet, Scratch};
-use yagura_event::lifetime::{Goes, LastSignal, Lifetime};
-use yagura_event::{Event, GroupKey, Severity, Text, Timestamp};
+use yagura_event::lifetime::Lifetime;
+use yagura_event::{Event, Timestamp};
 use yagura_rules::Rule;
-use yagura_rules::detect::{Detect, Scope, UNTIL};
+use yagura_rules::detect::{Detect, Method, UNTIL};
 
 /// Events that a signal names.
 const EVENTS: usize = 1_000;
@@ -22,26 +23,19 @@ pub(super) struct Played {
     pub(super) lifetime: Lifetime,
 }
 
-/// A signal.
-struct Signal {
-    rule: usize,
-    severity: Severity,
-    title: String,
-    group: GroupKey,
-    opened: Timestamp,
-    first: Timestamp,
-    last: Timestamp,
-    count: u64,
-    /// The first lines that made it.
+/// The lines that made a signal.
+#[derive(Default)]
+struct Made {
+    /// The first of them.
     events: Vec<u64>,
     /// How many more did.
-    more_events: usize,
+    more: usize,
 }
 
-impl Signal {
+impl Made {
     fn add(&mut self, events: Vec<u64>) {
         let room = EVENTS.saturating_sub(self.events.len());
-        self.more_events += events.len().saturating_sub(room);
+        self.more += events.len().saturating_sub(room);
         self.events.extend(events.into_iter().take(room));
     }
 }
@@ -52,11 +46,11 @@ pub(super) struct Player<'a> {
     rules: Vec<Played>,
     detector: Detector,
     scratch: Scratch,
-    signals: Vec<Signal>,
-    /// The last signal of each group.
-    last: HashMap<(usize, String), usize>,
+    signals: Signals,
+    /// What made each of them.
+    made: Vec<Made>,
     /// Matches of rules with a threshold that no detection told yet, by group.
-    waiting: HashMap<(usize, String), VecDeque<(Timestamp, u64)>>,
+    waiting: HashMap<SignalKey, VecDeque<(Timestamp, u64)>>,
     matches: Vec<u64>,
     played: u64,
 }
@@ -69,8 +63,8 @@ impl<'a> Player<'a> {
             rules,
             detector: Detector::new(Place::Alone),
             scratch: Scratch::default(),
-            signals: Vec::new(),
-            last: HashMap::new(),
+            signals: Signals::default(),
+            made: Vec::new(),
             waiting: HashMap::new(),
             played: 0,
         }
@@ -97,12 +91,7 @@ impl<'a> Player<'a> {
         let (place, time) = (found.rule, event.time);
         self.matches[place] += 1;
         let rule = Arc::clone(&self.rules[place].rule);
-        let across = rule
-            .detect
-            .as_ref()
-            .is_some_and(|detect| detect.scope == Scope::Cluster);
-        let node = (!across).then_some(&event.host.name);
-        let key = (place, key(node, &found.group));
+        let key = SignalKey::new(place, &rule, &event.host.name, &found.group);
         let ends = found.steps == UNTIL;
         let detection = self.detector.take(&rule, found, time);
         let Some(detect) = rule.detect.as_ref().filter(|detect| tells_several(detect)) else {
@@ -113,7 +102,7 @@ impl<'a> Player<'a> {
         };
         // What is too late, or has no value to tell apart, is in no window, and what only ends sequences is never told.
         if self.detector.take_tally().taken > 0 && !ends {
-            let age = detect.method.tells_back();
+            let age = detect.method.remembers();
             let waiting = self.waiting.entry(key.clone()).or_default();
             while waiting
                 .front()
@@ -129,7 +118,7 @@ impl<'a> Player<'a> {
     }
 
     /// The matches that a detection tells.
-    fn told(&mut self, key: &(usize, String), detection: &Detection) -> Vec<u64> {
+    fn told(&mut self, key: &SignalKey, detection: &Detection) -> Vec<u64> {
         let mut told = Vec::new();
         if let Some(waiting) = self.waiting.get_mut(key) {
             waiting.retain(|(time, index)| {
@@ -144,52 +133,22 @@ impl<'a> Player<'a> {
         told
     }
 
-    fn signal(&mut self, key: &(usize, String), detection: Detection, events: Vec<u64>) {
-        let Played { rule, lifetime } = &self.rules[key.0];
-        let severity = rule.severity_of(detection.case);
-        if let Some(place) = self.last.get(key) {
-            let signal = &mut self.signals[*place];
-            let last = LastSignal {
-                open: true,
-                opened: signal.opened,
-                last: signal.last,
-            };
-            if lifetime.next(&last, detection.first) == Goes::On {
-                signal.count += detection.count;
-                signal.first = signal.first.min(detection.first);
-                signal.last = signal.last.max(detection.last);
-                if severity > signal.severity {
-                    // From now on it says what is more urgent.
-                    signal.severity = severity;
-                    signal.title = detection.found.title;
-                }
-                signal.add(events);
-                return;
-            }
+    fn signal(&mut self, key: &SignalKey, detection: Detection, events: Vec<u64>) {
+        let Played { rule, lifetime } = &self.rules[key.rule];
+        let place = self.signals.add(key, rule, lifetime, detection);
+        if place == self.made.len() {
+            self.made.push(Made::default());
         }
-        self.last.insert(key.clone(), self.signals.len());
-        let mut signal = Signal {
-            rule: key.0,
-            severity,
-            title: detection.found.title,
-            group: detection.found.group,
-            opened: detection.first,
-            first: detection.first,
-            last: detection.last,
-            count: detection.count,
-            events: Vec::new(),
-            more_events: 0,
-        };
-        signal.add(events);
-        self.signals.push(signal);
+        self.made[place].add(events);
     }
 
     /// The signals, in the order in which they opened.
     pub(super) fn finish(&self) -> Vec<Value> {
-        self.signals.iter().map(|signal| self.shown(signal)).collect()
+        let all = self.signals.all().iter().zip(&self.made);
+        all.map(|(signal, made)| self.shown(signal, made)).collect()
     }
 
-    fn shown(&self, signal: &Signal) -> Value {
+    fn shown(&self, signal: &Signal, made: &Made) -> Value {
         let group: Map<String, Value> = signal
             .group
             .0
@@ -205,15 +164,15 @@ impl<'a> Player<'a> {
             "count": signal.count,
             "first": time(signal.first),
             "last": time(signal.last),
-            "events": signal.events,
-            "moreEvents": signal.more_events,
+            "events": made.events,
+            "moreEvents": made.more,
         })
     }
 
     /// Name, matches and signals of every rule that matched.
     pub(super) fn by_rule(&self) -> impl Iterator<Item = (&str, u64, u64)> {
         let mut signals: BTreeMap<usize, u64> = BTreeMap::new();
-        for signal in &self.signals {
+        for signal in self.signals.all() {
             *signals.entry(signal.rule).or_default() += 1;
         }
         let rules = self.rules.iter().enumerate();
@@ -227,13 +186,7 @@ impl<'a> Player<'a> {
 
 /// Whether a detection may tell matches that came before the one that completed it.
 fn tells_several(detect: &Detect) -> bool {
-    detect.method.tells_back() > 0
-}
-
-/// What groups are told apart by: the node, unless matches of all nodes are counted together, and their values. The form of
-/// a value is that of its type, so that "1" is not 1.
-fn key(node: Option<&Text>, group: &GroupKey) -> String {
-    format!("{node:?} {:?}", group.0)
+    !matches!(detect.method, Method::NewValue(_))
 }
 
 /// A time as events and signals show it.
