@@ -2,12 +2,8 @@
 //!
 //! Every function here is total: there is no input for which evaluation fails.
 
-mod address;
-mod base64;
-mod call;
 mod operator;
 
-pub(crate) use call::call;
 pub(crate) use operator::{arithmetic, compare, index, is_member, is_null, select, truth};
 
 use yagura_event::{FieldId, ValueRef};

@@ -1,5 +1,7 @@
 //! Whole rules and checks: from their sources to what the engine runs.
 
+mod warn;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -12,7 +14,6 @@ use crate::diagnostic::{Code, Diagnostic, Part, Place, Span};
 use crate::expr::{ExprId, Program};
 use crate::limits;
 use crate::lists::Lists;
-use crate::reach::reach;
 use crate::source::{CheckSource, ExceptionSource, JoinedSource, LetSource, RuleSource, WhereSource};
 use crate::template::{Template, find_field};
 
@@ -157,7 +158,7 @@ pub fn compile_placed(
     };
     let mut kinds = KindSet::of(&[]);
     for condition in &conditions {
-        let reached = check_reach(&mut checker, registry, *condition);
+        let reached = warn::of_condition(&mut checker, registry, *condition);
         kinds = reached.iter().fold(kinds, KindSet::with);
     }
     let condition = match conditions.as_slice() {
@@ -168,6 +169,10 @@ pub fn compile_placed(
         .chain(exceptions.iter().map(|e| e.condition))
         .collect();
     let cost = check_cost(&mut checker, registry, &roots, limits::COST);
+    for exception in &exceptions {
+        warn::of_exception(&mut checker, registry, exception.condition);
+    }
+    warn::of_patterns(&mut checker, registry, condition);
     check_joined_cost(&mut checker, registry, &joined);
     let rule = (!checker.sink.has_errors()).then(|| {
         Arc::new(Rule {
@@ -337,7 +342,7 @@ pub fn compile_check(
         .chain(evidence.iter().map(|(_, id)| *id))
         .collect();
     check_cost(&mut checker, registry, &roots, limits::CHECK_COST);
-    check_reach(&mut checker, registry, pass);
+    warn::of_condition(&mut checker, registry, pass);
     let compiled = (!checker.sink.has_errors()).then(|| {
         Arc::new(Check {
             name: check.name.clone(),
@@ -471,51 +476,4 @@ fn check_cost(checker: &mut Checker<'_>, registry: &Registry, roots: &[ExprId], 
         }
     }
     steps
-}
-
-/// Warns about conditions that are decided before any event comes; gives the kinds that can meet it.
-fn check_reach(checker: &mut Checker<'_>, registry: &Registry, condition: ExprId) -> KindSet {
-    let reach = reach(&checker.program, condition, registry);
-    if checker.sink.has_errors() {
-        // What is wrong explains what never holds.
-        return reach.possible;
-    }
-    let (part, span) = checker.place(condition);
-    if reach.always {
-        checker.error(
-            Code::ALWAYS_TRUE,
-            part,
-            span,
-            "this always holds".to_owned(),
-            Some("check what was meant".to_owned()),
-        );
-    } else if reach.never {
-        checker.error(
-            Code::ALWAYS_FALSE,
-            part,
-            span,
-            "this never holds".to_owned(),
-            Some("check what was meant".to_owned()),
-        );
-    } else if registry.has_kinds() && reach.possible.is_empty() {
-        let help = Some("`yagura fields` says which kinds have a field".to_owned());
-        checker.error(
-            Code::NO_KIND,
-            part,
-            span,
-            "no kind of event can meet this".to_owned(),
-            help,
-        );
-    } else if let Some((negation, kind)) = reach.by_absence {
-        let (part, span) = checker.place(negation);
-        let message = format!("this holds for every {kind}, which lacks the field");
-        checker.error(
-            Code::ABSENT_HOLDS,
-            part,
-            span,
-            message,
-            Some("add has(field) if that is not meant".to_owned()),
-        );
-    }
-    reach.possible
 }

@@ -44,32 +44,67 @@ pub struct Cost {
 pub fn costs(program: &Program, registry: &Registry) -> Vec<Cost> {
     let mut estimate = Estimate {
         registry,
-        costs: Vec::new(),
-        sizes: Vec::new(),
+        costs: Vec::with_capacity(program.nodes().len()),
+        sizes: sizes(program, registry),
     };
-    // Elements of the lists that the variables of macros stand for, by level of nesting. A body is estimated
-    // before its macro is seen, so a variable takes the size of the largest range of its level.
-    let mut variables: [Size; limits::MACRO_DEPTH as usize] = [ONE; limits::MACRO_DEPTH as usize];
-    let ranges: Vec<(usize, ExprId)> = program
-        .nodes()
-        .iter()
-        .filter_map(|expr| match expr {
-            Expr::Macro { range, variable, .. } => Some((usize::from(*variable), *range)),
-            _ => None,
-        })
-        .collect();
     for expr in program.nodes() {
-        let (cost, size) = estimate.of(program, expr, &variables);
+        let cost = estimate.of(program, expr);
         estimate.costs.push(cost);
-        estimate.sizes.push(size);
-        let done = estimate.sizes.len() - 1;
-        for (level, range) in &ranges {
-            if range.index() == done {
-                variables[*level].bytes = variables[*level].bytes.max(size.bytes);
-            }
-        }
     }
     estimate.costs
+}
+
+/// The largest value that each expression may have.
+fn sizes(program: &Program, registry: &Registry) -> Vec<Size> {
+    let ranges = ranges(program);
+    let mut sizes = Vec::new();
+    // The field or member that a macro goes over may stand after its body, and a range in it be a member of the outer
+    // variable: as often as macros nest, a size follows from one that the pass before has found.
+    for _ in 0..=limits::MACRO_DEPTH {
+        let before = std::mem::take(&mut sizes);
+        let mut estimate = Estimate {
+            registry,
+            costs: Vec::new(),
+            sizes: Vec::with_capacity(program.nodes().len()),
+        };
+        for (expr, range) in program.nodes().iter().zip(&ranges) {
+            let element = range.and_then(|range: ExprId| {
+                let now = estimate.sizes.get(range.index());
+                now.or_else(|| before.get(range.index())).copied()
+            });
+            let size = estimate.size_of(expr, element);
+            estimate.sizes.push(size);
+        }
+        sizes = estimate.sizes;
+    }
+    sizes
+}
+
+/// The list that each variable stands for an element of, at the variable's place. A macro stands after all that it is made of,
+/// and its variable is known in its body alone: the variables of its level that no macro before it has taken are its own.
+fn ranges(program: &Program) -> Vec<Option<ExprId>> {
+    let mut ranges = vec![None; program.nodes().len()];
+    let mut untaken: [Vec<usize>; limits::MACRO_DEPTH as usize] = Default::default();
+    for (place, expr) in program.nodes().iter().enumerate() {
+        match expr {
+            Expr::Variable(level) => {
+                if let Some(untaken) = untaken.get_mut(usize::from(*level)) {
+                    untaken.push(place);
+                }
+            }
+            Expr::Macro { range, variable, .. } => {
+                for place in untaken
+                    .get_mut(usize::from(*variable))
+                    .into_iter()
+                    .flat_map(std::mem::take)
+                {
+                    ranges[place] = Some(*range);
+                }
+            }
+            _ => {}
+        }
+    }
+    ranges
 }
 
 struct Estimate<'p> {
@@ -83,7 +118,7 @@ impl Estimate<'_> {
         self.sizes[id.index()]
     }
 
-    fn of(&self, program: &Program, expr: &Expr, variables: &[Size]) -> (Cost, Size) {
+    fn of(&self, program: &Program, expr: &Expr) -> Cost {
         let mut steps = self.own_steps(program, expr).saturating_add(1);
         let mut nodes = 1u64;
         for child in expr.children() {
@@ -91,11 +126,11 @@ impl Estimate<'_> {
             steps = steps.saturating_add(cost.steps);
             nodes = nodes.saturating_add(cost.nodes);
         }
-        (Cost { steps, nodes }, self.size_of(expr, variables))
+        Cost { steps, nodes }
     }
 
-    /// The largest value that the expression may have.
-    fn size_of(&self, expr: &Expr, variables: &[Size]) -> Size {
+    /// The largest value that the expression may have; `element` is the size of the list that a variable is an element of.
+    fn size_of(&self, expr: &Expr, element: Option<Size>) -> Size {
         match expr {
             Expr::Const(value) => size_of_tree(value),
             Expr::Named(list) => Size {
@@ -114,12 +149,10 @@ impl Estimate<'_> {
                     size
                 }
             }
-            Expr::Variable(level) => {
-                let bytes = variables
-                    .get(usize::from(*level))
-                    .map_or(STRING, |size| size.bytes);
-                Size { bytes, elements: 1 }
-            }
+            Expr::Variable(_) => Size {
+                bytes: element.map_or(STRING, |list| list.bytes),
+                elements: 1,
+            },
             // Arguments of an ancestor are cut at 4 KiB in all.
             Expr::Member(..) => Size {
                 bytes: STRING,

@@ -13,6 +13,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod apply;
 mod ast;
 mod check;
 pub mod compile;
@@ -28,6 +29,7 @@ pub mod lists;
 mod parser;
 mod pattern;
 mod reach;
+mod searched;
 pub mod source;
 mod suggest;
 pub mod template;

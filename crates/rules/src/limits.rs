@@ -34,6 +34,8 @@ pub const MACRO_DEPTH: u8 = 2;
 pub const LIST_ELEMENTS: usize = 1_024;
 /// Longest string that an operator or function derives, in bytes; a longer one is unknown.
 pub const DERIVED_BYTES: usize = 64 * 1024;
+/// Longest text of which functions are calculated by the compiler, in bytes. Lists have a quarter of it in elements.
+pub const FOLDED: usize = 256;
 /// Highest cost of one rule for one event, in steps of a byte.
 pub const COST: u64 = 1_000_000;
 /// Highest cost of one check for one resource, in steps of a byte. Resources are judged when they change, not a

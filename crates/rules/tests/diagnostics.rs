@@ -8,8 +8,8 @@ use yagura_rules::source::{
     SequenceSource, ThresholdSource,
 };
 use yagura_rules::{
-    CATALOGUE, CheckSource, Code, Diagnostic, ExceptionSource, LetSource, Lists, Part, RuleSource, compile,
-    compile_check,
+    CATALOGUE, CheckSource, Code, Diagnostic, ExceptionSource, Expr, LetSource, Lists, Part, RuleSource,
+    compile, compile_check,
 };
 
 fn diagnose(source: &RuleSource) -> Vec<Diagnostic> {
@@ -97,9 +97,134 @@ fn warnings_do_not_stop_a_rule() {
         ],
     );
     check("process.exit_code != 0 && event.kind == \"process.exit\"", &[]);
+    // What is calculated from texts that are written out is known beforehand.
+    check(
+        "\"A\".lowerAscii() == \"b\"",
+        &["Y0102 `\"A\".lowerAscii() == \"b\"` this never holds | check what was meant"],
+    );
     check(
         "event.kind == \"process.exec\" && !has(process.exit_code) && process.pid == 1",
         &[],
+    );
+}
+
+#[test]
+fn a_pattern_that_nothing_speeds_up_is_named() {
+    let warning = |pattern: &str| {
+        format!(
+            "Y0105 `{pattern}` this is tried on every event: no text has to be there for it to match | write out a part of the pattern, or test a name or path beside it"
+        )
+    };
+    let slow = "process.name.matches(\"^[a-z]{16}$\")";
+    check(slow, &[&warning(slow)]);
+    let globbed = "process.executable.glob(\"**\")";
+    let either = format!("event.kind == \"process.exec\" && ({slow} || {globbed}) && process.pid > 1");
+    check(&either, &[&warning(slow), &warning(globbed)]);
+    let not = format!("!({slow} || process.name == \"sh\")");
+    check(&not, &[&warning(slow)]);
+    let element = "a.matches(\"^[0-9]+$\")";
+    check(
+        &format!("process.args.exists(a, {element})"),
+        &[&warning(element)],
+    );
+
+    for aided in [
+        "process.name.matches(\"^[a-z]{16}\\\\.sh$\")".to_owned(),
+        format!("{slow} && process.executable.startsWith(\"/tmp/\")"),
+        format!("{slow} && process.user.name in [\"www\", \"nginx\"]"),
+        format!("{slow} && process.parent.name in lists[\"shells\"]"),
+        format!("{slow} && process.ancestors.exists(p, p.name == \"nginx\")"),
+        format!("{slow} && !(process.name != \"sh\")"),
+    ] {
+        check(&aided, &[]);
+    }
+}
+
+#[test]
+fn macros_beside_each_other_cost_what_each_costs() {
+    let cost = |text: &str| {
+        let compiled = compile(
+            &RuleSource::new("r", text),
+            Registry::workload(),
+            &Lists::builtin(),
+        );
+        assert_eq!(compiled.diagnostics, vec![], "{text}");
+        compiled.rule.unwrap().cost
+    };
+    let arguments = "process.args.exists(a, a.contains(\"-e\") || a.contains(\"-c\"))";
+    let ancestors = "process.ancestors.exists(p, p.name.contains(\"nginx\"))";
+    let inner = "process.ancestors.exists(p, p.args.exists(a, a == \"-g\"))";
+    for (left, right) in [
+        (arguments, ancestors),
+        (ancestors, arguments),
+        (inner, arguments),
+        (arguments, inner),
+    ] {
+        let both = cost(&format!("{left} && {right}"));
+        assert_eq!(both, cost(left) + cost(right) + 1, "{left} && {right}");
+    }
+}
+
+#[test]
+fn calls_with_nothing_but_literals_are_values() {
+    let nodes = |text: &str| {
+        let compiled = compile(
+            &RuleSource::new("r", text),
+            Registry::workload(),
+            &Lists::builtin(),
+        );
+        let rule = compiled.rule.unwrap();
+        let calls = rule
+            .program
+            .nodes()
+            .iter()
+            .filter(|node| matches!(node, Expr::Call(..)));
+        (calls.count(), compiled.diagnostics.len())
+    };
+    for text in [
+        "process.name == \"BASH\".lowerAscii()",
+        "process.name == \"/bin/sh\".base()",
+        "process.command_line.contains(base64.decode(\"Y3VybA==\"))",
+        "process.pid == int(\"7\") + size(\"ab\")",
+        "process.pid == bits.and(7, 3)",
+        "age(process.start) < duration(\"5m\")",
+        "cidr(\"10.0.0.0/8\").containsIP(\"10.1.2.3\") || process.pid == 1",
+    ] {
+        let (calls, _) = nodes(text);
+        let expected = usize::from(text.contains("command_line"));
+        assert_eq!(calls, expected, "{text}");
+    }
+    // What gives nothing, a list, or is large, is left to the engine.
+    let large = format!("process.name == \"{}\".lowerAscii()", "x".repeat(300));
+    for text in [
+        "process.pid == int(\"x\")",
+        "process.name in \"a,b\".split(\",\")",
+        &large,
+    ] {
+        assert_eq!(nodes(text).0, 1, "{text}");
+    }
+}
+
+#[test]
+fn an_exception_that_is_decided_beforehand_is_named() {
+    let mut source = RuleSource::new("r", "process.name == \"sh\"");
+    source.exceptions = ["true || process.pid == 1", "\"a\" == \"b\"", "process.pid == 1"]
+        .map(|condition| ExceptionSource {
+            name: condition.to_owned(),
+            condition: condition.to_owned(),
+            expires: None,
+        })
+        .to_vec();
+    let said: Vec<String> = diagnose(&source)
+        .iter()
+        .map(|one| format!("{}: {one}", one.part))
+        .collect();
+    assert_eq!(
+        said,
+        [
+            "exceptions[0].condition: warning[Y0101]: this always holds: the rule reports nothing (check what was meant)",
+            "exceptions[1].condition: warning[Y0102]: this never holds: it excepts nothing (check what was meant)",
+        ]
     );
 }
 

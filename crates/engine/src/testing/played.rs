@@ -2,8 +2,8 @@
 
 use yagura_event::lifetime::Lifetime;
 use yagura_event::{Timestamp, Tree, ValueRef, build_event};
-use yagura_rules::source::{ExpectedSignal, TestEvent};
 use yagura_rules::RuleTest;
+use yagura_rules::source::{ExpectedSignal, TestEvent};
 
 use super::failure::{Difference, Failure, Seen, quoted, shown};
 use crate::signals::{Signal, SignalKey, Signals};
@@ -97,12 +97,7 @@ fn compare(expected: &[ExpectedSignal], got: &[Signal]) -> Vec<Difference> {
     differences
 }
 
-fn differ(
-    index: usize,
-    wanted: &ExpectedSignal,
-    signal: &Signal,
-    differences: &mut Vec<Difference>,
-) {
+fn differ(index: usize, wanted: &ExpectedSignal, signal: &Signal, differences: &mut Vec<Difference>) {
     let mut unless = |same: bool, member: String, expected: String, got: String| {
         if !same {
             differences.push(Difference::Member {

@@ -2,11 +2,12 @@
 
 use yagura_event::ValueRef;
 use yagura_event::value::{Items, ListRef};
+use yagura_rules::apply::apply;
 use yagura_rules::expr::MacroKind;
 use yagura_rules::limits;
 
 use super::{Op, Range, Unit};
-use crate::eval::{Subject, Truth, arithmetic, call, compare, index, is_member, is_null, select, truth};
+use crate::eval::{Subject, Truth, arithmetic, compare, index, is_member, is_null, select, truth};
 use crate::literal::Found;
 
 const VARIABLES: usize = limits::MACRO_DEPTH as usize;
@@ -246,7 +247,7 @@ impl<'a, S: Subject> Machine<'a, '_, S> {
             }
             Op::Call(function, count) => {
                 let start = self.stack.len().saturating_sub(usize::from(count));
-                let result = call(function, &self.stack[start..]);
+                let result = apply(function, &self.stack[start..]);
                 self.stack.truncate(start);
                 self.stack.push(result);
             }

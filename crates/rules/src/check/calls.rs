@@ -3,15 +3,17 @@
 use std::sync::Arc;
 
 use yagura_event::field::Scalar;
-use yagura_event::{Text, Tree, Type};
+use yagura_event::{Text, Tree, Type, ValueRef};
 
 use super::types::{are_apart, article, as_the_other, text_of};
 use super::{Checker, Sense, Walk};
+use crate::apply::apply;
 use crate::ast::NodeId;
 use crate::convert::Conversion;
 use crate::diagnostic::{Code, Span};
 use crate::expr::{ArithmeticOp, Expr, ExprId};
 use crate::function::{Accepts, Form, Function, FunctionDoc, Meaning, find, functions};
+use crate::limits;
 use crate::lists::{ListType, NamedList};
 use crate::pattern;
 use crate::suggest::nearest;
@@ -79,6 +81,9 @@ impl Checker<'_> {
                     && let Some(network) = self.literal_text(values[0])
                 {
                     return self.in_network(walk, network, values[1], span);
+                }
+                if let Some(value) = self.folded(function, &values) {
+                    return self.emit(walk, Expr::Const(value), ty, span);
                 }
                 self.emit(walk, Expr::Call(function, values), ty, span)
             }
@@ -199,6 +204,23 @@ impl Checker<'_> {
         !apart
     }
 
+    /// The result of a function whose arguments are all written out. What is absent, or a list, is left to the engine, and so are
+    /// arguments of a size with which a rule of thousands of calls could spend the compiler's time and memory.
+    fn folded(&self, function: Function, values: &[ExprId]) -> Option<Tree> {
+        let arguments: Option<Vec<ValueRef<'_>>> = values
+            .iter()
+            .map(|value| match self.program.get(*value) {
+                Expr::Const(tree) if is_small(tree) => Some(ValueRef::from(tree)),
+                _ => None,
+            })
+            .collect();
+        let result = apply(function, &arguments?);
+        if !result.is_present() || matches!(result, ValueRef::List(_)) {
+            return None;
+        }
+        result.to_tree()
+    }
+
     /// The text of a literal.
     fn literal_text(&self, value: ExprId) -> Option<Text> {
         match self.program.get(value) {
@@ -296,5 +318,18 @@ impl Checker<'_> {
             return Sense::Error;
         };
         self.emit(walk, Expr::Const(Tree::Int(number)), Type::INT, span)
+    }
+}
+
+/// Whether functions of the value are calculated by the compiler.
+fn is_small(value: &Tree) -> bool {
+    let fits = |value: &Tree| match value {
+        Tree::Text(text) => text.len() <= limits::FOLDED,
+        Tree::List(_) | Tree::Map(_) => false,
+        _ => true,
+    };
+    match value {
+        Tree::List(items) => items.len() <= limits::FOLDED / 4 && items.iter().all(fits),
+        value => fits(value),
     }
 }

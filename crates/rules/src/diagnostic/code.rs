@@ -132,6 +132,8 @@ catalogue! {
         "event.kind == \"process.exec\" && process.exit_code == 1", "Check which kinds have the fields.";
     ABSENT_HOLDS = 104, "A negation holds for every event that lacks the field.",
         "event.kind == \"process.exec\" && process.exit_code != 0", "Add has(field) if that is not meant.";
+    SLOW_PATTERN = 105, "A pattern is tried on every event: neither it nor the condition has a text that must be there.",
+        "process.name.matches(\"^[a-z]{16}$\")", "Write out a part of the pattern, or test a name or path beside it.";
 }
 
 #[cfg(test)]

@@ -1,19 +1,23 @@
-//! Functions on values.
+//! Functions on values: the engine calls them for each event, the compiler once where all arguments are written out.
+//!
+//! Each is total: there are no arguments for which it fails.
+
+mod address;
+mod base64;
 
 use std::borrow::Cow;
 
 use yagura_event::ValueRef;
 use yagura_event::value::ListRef;
-use yagura_rules::convert::{self, Conversion};
-use yagura_rules::function::Function;
 
-use super::{Truth, address, base64};
+use crate::convert::{self, Conversion};
+use crate::function::Function;
 
 /// The result of a function.
 ///
 /// An absent argument, or one of a wrong type, makes a test false and everything else absent; otherwise an
 /// unknown one makes it unknown.
-pub(crate) fn call<'a>(function: Function, arguments: &[ValueRef<'a>]) -> ValueRef<'a> {
+pub fn apply<'a>(function: Function, arguments: &[ValueRef<'a>]) -> ValueRef<'a> {
     let none = if function.is_test() {
         ValueRef::Bool(false)
     } else {
@@ -36,7 +40,7 @@ pub(crate) fn call<'a>(function: Function, arguments: &[ValueRef<'a>]) -> ValueR
         [ValueRef::Bytes(left), ValueRef::Bytes(right)] => on_texts(function, left, right).unwrap_or(none),
         [left, right] if takes_bits(function) => on_bits(function, left, right).unwrap_or(none),
         [ValueRef::List(left), ValueRef::List(right)] if function == Function::Intersects => {
-            intersects(left, right).into()
+            intersects(left, right)
         }
         _ => none,
     }
@@ -240,17 +244,18 @@ fn split<'a>(text: &Cow<'a, [u8]>, separator: &[u8]) -> Option<ValueRef<'a>> {
     Some(ValueRef::owned_list(pieces, true))
 }
 
-fn intersects(left: &ListRef<'_>, right: &ListRef<'_>) -> Truth {
-    let mut result = if left.complete && right.complete {
-        Truth::False
-    } else {
-        Truth::Unknown
-    };
+fn intersects<'a>(left: &ListRef<'_>, right: &ListRef<'_>) -> ValueRef<'a> {
+    let mut known = left.complete && right.complete;
     for element in left.iter() {
-        result = result.or(Truth::from(right.contains(&element)));
-        if result == Truth::True {
-            break;
+        match right.contains(&element) {
+            Some(true) => return ValueRef::Bool(true),
+            Some(false) => {}
+            None => known = false,
         }
     }
-    result
+    if known {
+        ValueRef::Bool(false)
+    } else {
+        ValueRef::Unknown
+    }
 }

@@ -79,7 +79,7 @@ fn reachable<N: Copy>(networks: &[(N, u32, bool)], fits: impl Fn(N, u32) -> bool
 
 #[cfg(test)]
 mod tests {
-    use yagura_rules::convert::address as parse;
+    use crate::convert::address as parse;
 
     use super::*;
 
