@@ -10,6 +10,7 @@ mod schema;
 mod trace;
 
 use std::fmt;
+use std::sync::LazyLock;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt as _;
@@ -174,6 +175,16 @@ pub fn read(file: &str, text: &str) -> File {
     result
 }
 
+// The definitions, each made once: a file may hold thousands of documents.
+static DETECTION_RULE: Definition = Definition::new(DetectionRule::crd);
+static POSTURE_CHECK: Definition = Definition::new(PostureCheck::crd);
+static POSTURE_FRAMEWORK: Definition = Definition::new(PostureFramework::crd);
+static EXCEPTION: Definition = Definition::new(Exception::crd);
+static CLUSTER_EXCEPTION: Definition = Definition::new(ClusterException::crd);
+static VALUE_LIST: Definition = Definition::new(ValueList::crd);
+
+type Definition = LazyLock<CustomResourceDefinition>;
+
 /// Types a document. Faults carry no file name yet.
 fn object(root: Node) -> Result<Document, Vec<Fault>> {
     match root.text_at("apiVersion") {
@@ -191,22 +202,22 @@ fn object(root: Node) -> Result<Document, Vec<Fault>> {
         }
     }
     match root.text_at("kind") {
-        Some("DetectionRule") => typed(root, &DetectionRule::crd(), |rule| {
+        Some("DetectionRule") => typed(root, &DETECTION_RULE, |rule| {
             Object::DetectionRule(Box::new(rule))
         }),
-        Some("PostureCheck") => typed(root, &PostureCheck::crd(), |check| {
+        Some("PostureCheck") => typed(root, &POSTURE_CHECK, |check| {
             Object::PostureCheck(Box::new(check))
         }),
-        Some("PostureFramework") => typed(root, &PostureFramework::crd(), |framework| {
+        Some("PostureFramework") => typed(root, &POSTURE_FRAMEWORK, |framework| {
             Object::PostureFramework(Box::new(framework))
         }),
-        Some("Exception") => typed(root, &Exception::crd(), |exception| {
+        Some("Exception") => typed(root, &EXCEPTION, |exception| {
             Object::Exception(Box::new(exception))
         }),
-        Some("ClusterException") => typed(root, &ClusterException::crd(), |exception| {
+        Some("ClusterException") => typed(root, &CLUSTER_EXCEPTION, |exception| {
             Object::ClusterException(Box::new(exception))
         }),
-        Some("ValueList") => typed(root, &ValueList::crd(), |list| Object::ValueList(Box::new(list))),
+        Some("ValueList") => typed(root, &VALUE_LIST, |list| Object::ValueList(Box::new(list))),
         Some(other) => Err(vec![root.closest("kind").fault(format!(
             "kind: {other:?} is not one that people write; use {KINDS}"
         ))]),

@@ -1,5 +1,7 @@
 //! A YAML document as a tree in which every value knows its place.
 
+use std::collections::HashSet;
+
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Span};
 use yagura_rules::diagnostic::{Origin, Position};
 
@@ -141,8 +143,17 @@ struct Open {
 
 enum Children {
     List(Vec<Node>),
-    /// Members, and the key that waits for its value.
-    Map(Vec<Member>, Option<(String, Position)>),
+    Map(OpenMap),
+}
+
+/// A map that is still open.
+#[derive(Default)]
+struct OpenMap {
+    members: Vec<Member>,
+    /// The key that waits for its value.
+    key: Option<(String, Position)>,
+    /// Every key: a file may have hundreds of thousands in one map.
+    keys: HashSet<String>,
 }
 
 /// Builds trees from the parser's events.
@@ -208,7 +219,7 @@ impl Builder<'_> {
                 self.scalar(text.into_owned(), style, span)
             }
             Event::SequenceStart(..) => self.open(span, Children::List(Vec::new())),
-            Event::MappingStart(..) => self.open(span, Children::Map(Vec::new(), None)),
+            Event::MappingStart(..) => self.open(span, Children::Map(OpenMap::default())),
             Event::SequenceEnd | Event::MappingEnd => self.close(span),
             Event::Nothing
             | Event::StreamStart
@@ -223,7 +234,7 @@ impl Builder<'_> {
             return Err(fault(span, "values are nested deeper than 64"));
         }
         if let Some(Open {
-            children: Children::Map(_, None),
+            children: Children::Map(OpenMap { key: None, .. }),
             ..
         }) = self.stack.last()
         {
@@ -242,7 +253,7 @@ impl Builder<'_> {
         };
         let value = match open.children {
             Children::List(items) => Value::List(items),
-            Children::Map(members, _) => Value::Map(members),
+            Children::Map(map) => Value::Map(map.members),
         };
         self.add(Node {
             value,
@@ -255,11 +266,16 @@ impl Builder<'_> {
     fn scalar(&mut self, text: String, style: ScalarStyle, span: Span) -> Result<(), Fault> {
         let position = position(span.start);
         if let Some(Open {
-            children: Children::Map(members, key @ None),
+            children:
+                Children::Map(OpenMap {
+                    key: key @ None,
+                    keys,
+                    ..
+                }),
             ..
         }) = self.stack.last_mut()
         {
-            if members.iter().any(|member| member.key == text) {
+            if !keys.insert(text.clone()) {
                 return Err(fault(span, &format!("{text}: stands here twice")));
             }
             *key = Some((text, position));
@@ -288,9 +304,9 @@ impl Builder<'_> {
     fn add(&mut self, node: Node) {
         match self.stack.last_mut().map(|open| &mut open.children) {
             Some(Children::List(items)) => items.push(node),
-            Some(Children::Map(members, key)) => {
-                if let Some((key, position)) = key.take() {
-                    members.push(Member {
+            Some(Children::Map(map)) => {
+                if let Some((key, position)) = map.key.take() {
+                    map.members.push(Member {
                         key,
                         position,
                         value: node,

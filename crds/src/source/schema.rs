@@ -11,6 +11,9 @@ use super::node::{Node, Value};
 /// Most faults of one document; more help nobody.
 const MAX_FAULTS: usize = 100;
 
+/// Most items of a list of which it is told that two are the same.
+const MAX_COMPARED: i64 = 4_096;
+
 /// Longest name: names become label values.
 const MAX_NAME: usize = 63;
 
@@ -31,6 +34,9 @@ pub(super) fn check(root: &Node, crd: &CustomResourceDefinition) -> Vec<Fault> {
     }
     if let Value::Map(members) = &root.value {
         for member in members {
+            if faults.len() >= MAX_FAULTS {
+                break;
+            }
             // A file may come from `kubectl get -o yaml`: what the operator wrote says nothing here.
             let known = ["apiVersion", "kind", "metadata", "spec", "status"];
             if !known.contains(&member.key.as_str()) {
@@ -130,6 +136,10 @@ fn object(path: &str, node: &Node, schema: &JSONSchemaProps, faults: &mut Vec<Fa
     }
     let open = schema.x_kubernetes_preserve_unknown_fields == Some(true);
     for member in members {
+        // To say what was meant costs more than to say that it is wrong.
+        if faults.len() >= MAX_FAULTS {
+            return;
+        }
         let below = format!("{path}.{}", member.key);
         let known = schema.properties.as_ref();
         if let Some(property) = known.and_then(|known| known.get(&member.key)) {
@@ -168,7 +178,13 @@ fn list(path: &str, node: &Node, items: &[Node], schema: &JSONSchemaProps, fault
     }
     let keys = schema.x_kubernetes_list_map_keys.as_deref().unwrap_or_default();
     let set = schema.x_kubernetes_list_type.as_deref() == Some("set");
-    for (index, item) in items.iter().enumerate() {
+    // Each is compared with all before it. What is too long is refused in any case, and nobody reads on.
+    let compared = schema.max_items.unwrap_or(i64::MAX).min(MAX_COMPARED);
+    for (index, item) in items
+        .iter()
+        .enumerate()
+        .take(usize::try_from(compared).unwrap_or_default())
+    {
         let same = |other: &Node| {
             let equal_key =
                 |key: &String| item.member(key).is_some() && item.member(key) == other.member(key);

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests are as blunt as tests")]
 
+mod hostile;
+
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
