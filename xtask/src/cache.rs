@@ -77,6 +77,11 @@ impl Places {
         self.cache.join("cluster")
     }
 
+    /// What fuzzing one subject found: inputs that reach further, and those that fail.
+    pub(crate) fn fuzz(&self, subject: &str) -> PathBuf {
+        self.cache.join("fuzz").join(subject)
+    }
+
     /// Built container images.
     pub(crate) fn images(&self) -> PathBuf {
         self.cache.join("images")

@@ -5,6 +5,7 @@ mod bpf;
 mod cache;
 mod cluster;
 mod demo;
+mod fuzz;
 mod generate;
 mod image;
 mod install;
@@ -79,6 +80,18 @@ enum Task {
         #[arg(long)]
         json: bool,
     },
+    /// Feed made-up conditions, files and events to what reads them; fails when one makes it fail.
+    Fuzz {
+        /// How long each subject is fuzzed.
+        #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+        seconds: u32,
+        /// Only this one.
+        #[arg(long, value_enum)]
+        only: Option<fuzz::Subject>,
+        /// Run this input alone, once.
+        #[arg(long, value_name = "FILE", requires = "only")]
+        input: Option<PathBuf>,
+    },
     /// The load of a benchmark: start processes, one after the other.
     #[command(hide = true)]
     BenchLoad(bench::load::Load),
@@ -138,6 +151,7 @@ fn run(arguments: Arguments) -> Result<bool> {
             agents,
             json,
         } => bench::run(&places, subject, &agents, json)?,
+        Task::Fuzz { seconds, only, input } => return fuzz::run(&places, only, seconds, input.as_deref()),
         Task::BenchLoad(load) => bench::load::run(&load)?,
         Task::Tidy => {
             tidy::run(&places)?;
