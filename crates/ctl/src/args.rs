@@ -204,6 +204,9 @@ pub struct Explain {
     /// A file with one event; `-` reads standard input.
     #[arg(long, short, value_name = "FILE")]
     pub event: PathBuf,
+    /// How it is shown.
+    #[arg(long, short, value_enum, default_value_t)]
+    pub output: ListOutput,
 }
 
 /// Arguments of `coverage`.

@@ -1,4 +1,8 @@
-//! `yagura explain`: which part of a rule's condition holds on an event, and which does not.
+//! `yagura explain`: which part of a rule's condition holds on an event, and which does not; and what of it a kernel program could
+//! evaluate.
+
+mod json;
+mod kernel;
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -9,9 +13,9 @@ use yagura_crds::convert::text;
 use yagura_engine::Excepted;
 use yagura_engine::explain::{Explanation, Step, explain};
 use yagura_event::{Event, Registry, Timestamp, Tree, build_recorded_event};
-use yagura_rules::{Part, Span};
+use yagura_rules::{ExprId, KernelPart, Part, Span, kernel_part};
 
-use crate::args;
+use crate::args::{self, ListOutput};
 use crate::files::{self, shown};
 use crate::replay::events::timestamp;
 use crate::rules::{self, Loaded, RulesError};
@@ -65,13 +69,35 @@ pub fn run(
     let sources = files::read(std::slice::from_ref(&args.rule), io::empty()).map_err(ExplainError::Read)?;
     let loaded = rules::load(&sources).map_err(ExplainError::Rules)?;
     let event = event(&args.event, stdin)?;
-    for (index, loaded) in loaded.iter().enumerate() {
-        let explanation = explain(&loaded.rule, &event);
-        let separate = if index > 0 { "\n" } else { "" };
-        write!(out, "{separate}").map_err(ExplainError::Write)?;
-        write_one(loaded, &explanation, terminal, out).map_err(ExplainError::Write)?;
+    let parts: Vec<KernelPart> = loaded.iter().map(|loaded| kernel_part(&loaded.rule)).collect();
+    write(args.output, &loaded, &parts, &event, terminal, out).map_err(ExplainError::Write)
+}
+
+fn write(
+    output: ListOutput,
+    all: &[Loaded],
+    parts: &[KernelPart],
+    event: &Event,
+    terminal: Terminal,
+    out: &mut impl Write,
+) -> io::Result<()> {
+    for (index, (loaded, part)) in all.iter().zip(parts).enumerate() {
+        let explanation = explain(&loaded.rule, event);
+        match output {
+            ListOutput::Table => {
+                let separate = if index > 0 { "\n" } else { "" };
+                write!(out, "{separate}")?;
+                write_one(loaded, &explanation, terminal, out)?;
+                kernel::write(part, out)?;
+            }
+            ListOutput::Json => json::write(loaded, &explanation, part, out)?,
+        }
     }
-    Ok(())
+    match output {
+        _ if parts.len() < 2 => Ok(()),
+        ListOutput::Table => kernel::write_together(parts, out),
+        ListOutput::Json => json::write_together(parts, out),
+    }
 }
 
 fn event(path: &Path, stdin: impl Read) -> Result<Event, ExplainError> {
@@ -189,13 +215,8 @@ fn write_steps(
             Some(false) => (Style::Bad, "false  "),
             None => (Style::Doubtful, "unknown"),
         };
-        let (part, span) = loaded
-            .places
-            .get(step.expr.index())
-            .copied()
-            .unwrap_or((Part::Condition, Span::default()));
         let margin = "  ".repeat(indent + step.depth);
-        let source = one_line(with_parentheses(loaded.source.text_of(part), span));
+        let source = one_line(source_of(loaded, step.expr));
         let again = if step.repeated { "  (as above)" } else { "" };
         writeln!(out, "{margin}{}  {source}{again}", terminal.paint(style, value))?;
         for (field, value) in &step.fields {
@@ -210,6 +231,16 @@ fn write_steps(
         }
     }
     Ok(())
+}
+
+/// An expression as it is written.
+fn source_of(loaded: &Loaded, expr: ExprId) -> &str {
+    let (part, span) = loaded
+        .places
+        .get(expr.index())
+        .copied()
+        .unwrap_or((Part::Condition, Span::default()));
+    with_parentheses(loaded.source.text_of(part), span)
 }
 
 /// The text of a span with the parentheses that belong to it: spans leave out those at their ends.

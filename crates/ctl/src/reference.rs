@@ -6,7 +6,7 @@ use yagura_event::Registry;
 use yagura_event::field::{Field, ObjectKind, Scalar, Type};
 use yagura_rules::{CATALOGUE, functions};
 
-use crate::registry::{REGISTRIES, form, kinds};
+use crate::registry::{REGISTRIES, form, kernel_tests, kinds};
 
 /// A generated file.
 #[derive(Clone, Debug)]
@@ -38,26 +38,38 @@ pub fn files() -> [File; 3] {
 }
 
 fn fields() -> String {
-    let mut out =
-        format!("# Fields\n\n{HEADER}\n\nWhat conditions can ask about; `yagura fields` prints the same.\n");
+    let mut out = format!(
+        "# Fields\n\n{HEADER}\n\nWhat conditions can ask about; `yagura fields` prints the same. What kernel programs can test of a \
+         field decides how much of a rule can run in the kernel: see [kernel.md](kernel.md).\n"
+    );
     for registry in REGISTRIES.map(|registry| registry()) {
+        let (head, line) = if registry.has_kinds() {
+            (" in the kernel |", "---|")
+        } else {
+            ("", "")
+        };
         write!(
             out,
-            "\n## {}\n\n| field | type | meaning | example |\n|---|---|---|---|\n",
+            "\n## {}\n\n| field | type | meaning | example |{head}\n|---|---|---|---|{line}\n",
             registry.name()
         )
         .expect("a string takes everything");
         for (_, field) in registry.fields() {
+            let (name, ty, example) = (code(field.path), field.ty.to_string(), code(field.example));
             let meaning = meaning(registry, field);
-            row(
-                &mut out,
-                &[
-                    &code(field.path),
-                    &field.ty.to_string(),
-                    &meaning,
-                    &code(field.example),
-                ],
-            );
+            let kernel = kernel_tests(field);
+            let mut cells: Vec<&str> = vec![&name, &ty, &meaning, &example];
+            if registry.has_kinds() {
+                cells.push(&kernel);
+            }
+            row(&mut out, &cells);
+        }
+    }
+    out.push_str("\n## Where kernel programs read fields\n\n");
+    out.push_str("Members of the kernel's structures, at the hooks that the table above names.\n\n| field | from |\n|---|---|\n");
+    for (_, field) in Registry::workload().fields() {
+        if let Some(known) = field.in_kernel {
+            row(&mut out, &[&code(field.path), known.from]);
         }
     }
     out.push_str("\n## Members of a process in `process.ancestors`\n\n");

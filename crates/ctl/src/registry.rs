@@ -5,7 +5,8 @@ use std::io::{self, Write};
 
 use serde_json::json;
 use yagura_event::Registry;
-use yagura_event::field::Field;
+use yagura_event::field::kernel::Precision;
+use yagura_event::field::{Field, KindSet};
 use yagura_rules::function::{Form, FunctionDoc, functions};
 
 use crate::args::ListOutput;
@@ -54,6 +55,7 @@ pub fn write_fields(
                         "kinds": kinds(registry, field),
                         "mayBeUnknown": field.may_be_unknown,
                         "shown": field.shown,
+                        "kernel": in_kernel(field),
                     })
                 )?,
                 ListOutput::Table => {
@@ -69,9 +71,40 @@ pub fn write_fields(
 
 /// Event kinds that have a field, when not all have it.
 pub fn kinds(registry: &Registry, field: &Field) -> Option<Vec<&'static str>> {
-    let all = yagura_event::field::KindSet::ALL;
+    let all = KindSet::ALL;
     (registry.has_kinds() && field.kinds != all)
         .then(|| field.kinds.iter().map(yagura_event::EventKind::as_str).collect())
+}
+
+fn in_kernel(field: &Field) -> Option<serde_json::Value> {
+    let known = field.in_kernel?;
+    Some(json!({
+        "kinds": known.kinds.iter().map(yagura_event::EventKind::as_str).collect::<Vec<_>>(),
+        "tests": known.test.as_str(),
+        "precision": match known.precision {
+            Precision::Exact => "exact",
+            Precision::TrueIsSure => "true is sure",
+        },
+        "from": known.from,
+    }))
+}
+
+/// What kernel programs can test of a field, and at which hooks.
+pub fn kernel_tests(field: &Field) -> String {
+    let Some(known) = field.in_kernel else {
+        return "no".to_owned();
+    };
+    let kinds: Vec<&str> = known.kinds.iter().map(yagura_event::EventKind::as_str).collect();
+    let only = match known.precision {
+        Precision::Exact => "",
+        Precision::TrueIsSure => ", only that it is false",
+    };
+    let at = if known.kinds == KindSet::ALL {
+        "everywhere".to_owned()
+    } else {
+        format!("at {}", kinds.join(", "))
+    };
+    format!("{}{only}; {at}", known.test.as_str())
 }
 
 /// Meaning, example and limits of a field in a few sentences.
@@ -86,6 +119,9 @@ fn about(registry: &Registry, field: &Field) -> String {
     }
     if field.may_be_unknown {
         text.push_str(" May be unknown.");
+    }
+    if field.in_kernel.is_some() {
+        write!(text, " In the kernel: {}.", kernel_tests(field)).expect("a string takes everything");
     }
     text
 }

@@ -295,7 +295,9 @@ fn fields_and_functions_fit_into_the_terminal() {
     }
     let (_, stdout, _) = run(&["fields", "workload"]);
     assert!(
-        stdout.starts_with("event.kind  string\n    What happened. Example: process.exec\n"),
+        stdout.starts_with(
+            "event.kind  string\n    What happened. Example: process.exec In the kernel: hook; everywhere.\n"
+        ),
         "{stdout}"
     );
 }

@@ -19,11 +19,13 @@ mod build;
 pub mod capability;
 mod context;
 mod convert;
+pub mod kernel;
 mod object;
 mod process;
 mod record;
 
 pub use build::{BuildEventError, build_event, build_recorded_event};
+pub use kernel::InKernel;
 pub use object::{Member, MemberId, ObjectKind, ObjectRef};
 
 use convert::Mismatch;
@@ -204,6 +206,8 @@ pub struct Field {
     pub shown: bool,
     /// Whether what shares its value happened on one node.
     pub of_one_node: bool,
+    /// What kernel programs know of it when they decide whether an event is delivered; `None`: nothing.
+    pub in_kernel: Option<InKernel>,
     access: Access,
 }
 
@@ -252,6 +256,7 @@ impl Field {
             may_be_unknown: false,
             shown: false,
             of_one_node: false,
+            in_kernel: None,
             access: Access::Event(get, None),
         }
     }
@@ -272,6 +277,13 @@ impl Field {
     const fn of_one_node(self) -> Self {
         Self {
             of_one_node: true,
+            ..self
+        }
+    }
+
+    const fn in_kernel(self, known: InKernel) -> Self {
+        Self {
+            in_kernel: Some(known),
             ..self
         }
     }
@@ -329,6 +341,7 @@ impl Registry {
                     may_be_unknown: true,
                     shown: false,
                     of_one_node: false,
+                    in_kernel: None,
                     access: Access::Resource,
                 }],
                 false,

@@ -3,7 +3,8 @@
 //! [`compile`] takes a [`RuleSource`], the registry of the fields that it may name
 //! ([`Registry::workload`](yagura_event::Registry::workload)) and the named lists, and gives the compiled
 //! [`Rule`] and every diagnostic there is; [`compile_check`] does the same for a posture check, whose only root
-//! is `resource`. Neither panics, whatever the text. The engine crate runs what comes out.
+//! is `resource`. Neither panics, whatever the text. The engine crate runs what comes out; [`kernel_part`] says what of a rule
+//! a kernel program could.
 //!
 //! Diagnostics count bytes in the part of the rule that they are about ([`Part`]); an [`Origin`] says where that
 //! part stands in a YAML file, and [`render`] shows it as compilers do.
@@ -23,6 +24,7 @@ pub mod detect;
 pub mod diagnostic;
 pub mod expr;
 pub mod function;
+pub mod kernel;
 mod lexer;
 pub mod limits;
 pub mod lists;
@@ -40,6 +42,7 @@ pub use diagnostic::{
 };
 pub use expr::{Expr, ExprId, Program};
 pub use function::{FunctionDoc, functions};
+pub use kernel::{KernelPart, kernel_part};
 pub use lists::{ListType, Lists, NamedList};
 pub use source::{
     CheckSource, ExceptionSource, LetSource, RuleSource, RuleTest, SignalSource, Target, WhereSource,

@@ -6,7 +6,7 @@ use crate::expr::{Expr, ExprId, MacroKind, OrderOp, Program};
 
 /// What is known of a value before any event is seen.
 #[derive(Clone, Debug)]
-enum Known<'p> {
+pub(crate) enum Known<'p> {
     Anything,
     Absent,
     Bool(bool),
@@ -46,6 +46,11 @@ pub(crate) struct Reach {
     pub(crate) never: bool,
     /// A negation that holds in some possible kind only because the field is absent there.
     pub(crate) by_absence: Option<(ExprId, EventKind)>,
+}
+
+/// What is known of an expression as a condition.
+pub(crate) fn truth(known: &Known<'_>) -> Option<bool> {
+    known.truth()
 }
 
 /// Evaluates `root` for each kind in turn, or once where there are no kinds.
@@ -105,7 +110,12 @@ fn reachable_from(program: &Program, root: ExprId) -> Vec<bool> {
     reachable
 }
 
-fn evaluate<'p>(program: &'p Program, registry: &Registry, kind: Option<EventKind>) -> Vec<Known<'p>> {
+/// What is known of each expression of a program, of events of a kind.
+pub(crate) fn evaluate<'p>(
+    program: &'p Program,
+    registry: &Registry,
+    kind: Option<EventKind>,
+) -> Vec<Known<'p>> {
     let mut known: Vec<Known<'p>> = Vec::with_capacity(program.nodes().len());
     for expr in program.nodes() {
         let value = step(expr, &known, program, registry, kind);

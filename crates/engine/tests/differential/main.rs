@@ -17,6 +17,7 @@ use yagura_event::{Event, Known, Registry, Text, Timestamp, Tree, ValueRef, buil
 use yagura_rules::{CheckSource, LetSource, RuleSource, compile, compile_check};
 
 mod convert;
+mod kernel;
 mod oracle;
 mod random;
 

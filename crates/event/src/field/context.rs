@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::convert::{Mismatch, flag, known, labels, text, time, whole};
+use super::kernel::{EXEC_FORK, EXIT, InKernel, KernelTest, Stage};
 use super::{Field, Scalar, Type};
 use crate::value::MapRef;
 use crate::{Container, Event, EventKind, Exit, Known, Origin, Outcome, Pod, Text, ValueRef};
@@ -25,6 +26,12 @@ pub(super) const EVENT: &[Field] = &[
             Ok(())
         },
     )
+    .in_kernel(InKernel::new(
+        &EventKind::ALL,
+        KernelTest::Hook,
+        Stage::Header,
+        "the hook itself",
+    ))
     .shown(),
     Field::new(
         "event.source",
@@ -76,6 +83,12 @@ pub(super) const FIELDS: &[Field] = &[
         |event| event.exit.map_or(ValueRef::Absent, |exit| exit.code.into()),
         |event, tree| known(tree, whole).map(|code| exit(event).code = code),
     )
+    .in_kernel(InKernel::new(
+        EXIT,
+        KernelTest::Number,
+        Stage::Task,
+        "task_struct.exit_code, or signal_struct.group_exit_code",
+    ))
     .only(&[EventKind::ProcessExit])
     .unknowable()
     .shown(),
@@ -87,6 +100,12 @@ pub(super) const FIELDS: &[Field] = &[
         |event| event.exit.map_or(ValueRef::Absent, |exit| exit.signal.into()),
         |event, tree| known(tree, whole).map(|signal| exit(event).signal = signal),
     )
+    .in_kernel(InKernel::new(
+        EXIT,
+        KernelTest::Number,
+        Stage::Task,
+        "task_struct.exit_code, or signal_struct.group_exit_code",
+    ))
     .only(&[EventKind::ProcessExit])
     .unknowable()
     .shown(),
@@ -102,6 +121,12 @@ pub(super) const FIELDS: &[Field] = &[
         },
         |event, tree| flag(tree).map(|dumped| exit(event).core_dumped = dumped),
     )
+    .in_kernel(InKernel::new(
+        EXIT,
+        KernelTest::Flag,
+        Stage::Task,
+        "task_struct.exit_code, or signal_struct.group_exit_code",
+    ))
     .only(&[EventKind::ProcessExit]),
     Field::new(
         "process.in_container",
@@ -117,6 +142,15 @@ pub(super) const FIELDS: &[Field] = &[
             }
             Ok(())
         },
+    )
+    .in_kernel(
+        InKernel::new(
+            EXEC_FORK,
+            KernelTest::Flag,
+            Stage::Header,
+            "the path of the cgroup, and the pid namespace; not what the process inherited",
+        )
+        .true_is_sure(),
     ),
     Field::new(
         "container.id",

@@ -4,12 +4,13 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::convert::{Mismatch, flag, known, text, texts, time, whole};
+use super::kernel::{EXEC, EXEC_FORK, InKernel, KernelTest, Stage};
 use super::object::{ancestors, parent, set_ancestors};
 use super::{Field, ObjectKind, Scalar, Type};
 use super::{arguments, capability};
 use crate::process::{DescriptorKind, Executable, Process, User};
 use crate::value::{Items, ListRef};
-use crate::{Event, Known, Timestamp, Tree, ValueRef};
+use crate::{Event, EventKind, Known, Timestamp, Tree, ValueRef};
 
 pub(super) const FIELDS: &[Field] = &[
     Field::new(
@@ -20,6 +21,7 @@ pub(super) const FIELDS: &[Field] = &[
         |event| event.process.id.pid.into(),
         |event, tree| whole(tree).map(|pid| process(event).id.pid = pid),
     )
+    .in_kernel(InKernel::new(&EventKind::ALL, KernelTest::Number, Stage::Header, "task_struct.tgid"))
     .of_one_node()
     .shown(),
     Field::new(
@@ -30,6 +32,7 @@ pub(super) const FIELDS: &[Field] = &[
         |event| (&event.process.name).into(),
         |event, tree| text(tree).map(|name| process(event).name = name),
     )
+    .in_kernel(InKernel::new(EXEC_FORK, KernelTest::Comm, Stage::Task, "task_struct.comm"))
     .shown(),
     Field::new(
         "process.executable",
@@ -44,6 +47,7 @@ pub(super) const FIELDS: &[Field] = &[
             other => text(other).map(|path| executable(event).path = path),
         },
     )
+    .in_kernel(InKernel::new(EXEC, KernelTest::Path, Stage::Path, "mm_struct.exe_file, from its dentry up to the root of its mounts"))
     .unknowable()
     .shown(),
     Field::new(
@@ -54,6 +58,7 @@ pub(super) const FIELDS: &[Field] = &[
         |event| event.process.executable.as_ref().map(|executable| executable.mode & 0o7777).into(),
         |event, tree| whole(tree).map(|mode| executable(event).mode = mode),
     )
+    .in_kernel(InKernel::new(EXEC, KernelTest::Number, Stage::Inode, "inode.i_mode, without the type"))
     .unknowable(),
     Field::new(
         "process.executable_uid",
@@ -63,6 +68,7 @@ pub(super) const FIELDS: &[Field] = &[
         |event| event.process.executable.as_ref().map(|executable| executable.uid).into(),
         |event, tree| whole(tree).map(|uid| executable(event).uid = uid),
     )
+    .in_kernel(InKernel::new(EXEC, KernelTest::Number, Stage::Inode, "inode.i_uid"))
     .unknowable(),
     Field::new(
         "process.executable_gid",
@@ -72,6 +78,7 @@ pub(super) const FIELDS: &[Field] = &[
         |event| event.process.executable.as_ref().map(|executable| executable.gid).into(),
         |event, tree| whole(tree).map(|gid| executable(event).gid = gid),
     )
+    .in_kernel(InKernel::new(EXEC, KernelTest::Number, Stage::Inode, "inode.i_gid"))
     .unknowable(),
     Field::new(
         "process.executable_inode",
@@ -81,6 +88,7 @@ pub(super) const FIELDS: &[Field] = &[
         |event| event.process.executable.as_ref().map(|executable| executable.inode).into(),
         |event, tree| whole(tree).map(|inode| executable(event).inode = inode),
     )
+    .in_kernel(InKernel::new(EXEC, KernelTest::Number, Stage::Inode, "inode.i_ino"))
     .unknowable(),
     Field::new(
         "process.executable_upper_layer",
@@ -90,6 +98,7 @@ pub(super) const FIELDS: &[Field] = &[
         |event| event.process.executable.as_ref().and_then(|executable| executable.overlay_upper).into(),
         |event, tree| known(tree, flag).map(|upper| executable(event).overlay_upper = upper),
     )
+    .in_kernel(InKernel::new(EXEC, KernelTest::Flag, Stage::Inode, "ovl_inode.__upperdentry"))
     .unknowable()
     .shown(),
     Field::new(
@@ -100,6 +109,7 @@ pub(super) const FIELDS: &[Field] = &[
         |event| event.process.executable.as_ref().map(|executable| executable.memfd).into(),
         |event, tree| flag(tree).map(|memfd| executable(event).memfd = memfd),
     )
+    .in_kernel(InKernel::new(EXEC, KernelTest::Flag, Stage::BaseName, "dentry.d_name of a file without a directory"))
     .unknowable()
     .shown(),
     Field::new(
@@ -110,6 +120,7 @@ pub(super) const FIELDS: &[Field] = &[
         |event| event.process.executable.as_ref().map(|executable| executable.deleted).into(),
         |event, tree| flag(tree).map(|deleted| executable(event).deleted = deleted),
     )
+    .in_kernel(InKernel::new(EXEC, KernelTest::Flag, Stage::BaseName, "inode.i_nlink, dentry.d_hash"))
     .unknowable(),
     Field::new(
         "process.arg0",
@@ -153,6 +164,7 @@ pub(super) const FIELDS: &[Field] = &[
         |event| event.process.args_length.into(),
         |event, tree| whole(tree).map(|length| process(event).args_length = length),
     )
+    .in_kernel(InKernel::new(EXEC, KernelTest::Number, Stage::Task, "mm_struct.arg_end less arg_start"))
     .unit("bytes"),
     Field::new(
         "process.args_truncated",
@@ -161,7 +173,8 @@ pub(super) const FIELDS: &[Field] = &[
         "Whether the arguments were cut.",
         |event| event.process.args_truncated.into(),
         |event, tree| flag(tree).map(|cut| process(event).args_truncated = cut),
-    ),
+    )
+    .in_kernel(InKernel::new(EXEC, KernelTest::Flag, Stage::Task, "mm_struct.arg_end less arg_start; not the number of arguments").true_is_sure()),
     Field::derived(
         "process.args_flags",
         Type::STRINGS,
@@ -202,6 +215,7 @@ pub(super) const FIELDS: &[Field] = &[
         |event| event.process.tty.as_ref().into(),
         |event, tree| known(tree, text).map(|tty| process(event).tty = tty),
     )
+    .in_kernel(InKernel::new(EXEC, KernelTest::Presence, Stage::Task, "signal_struct.tty"))
     .unknowable()
     .shown(),
     Field::new(
@@ -212,6 +226,7 @@ pub(super) const FIELDS: &[Field] = &[
         |event| event.process.user.id.into(),
         |event, tree| whole(tree).map(|id| process(event).user.id = id),
     )
+    .in_kernel(InKernel::new(EXEC_FORK, KernelTest::Number, Stage::Task, "cred.euid"))
     .shown(),
     Field::new(
         "process.user.name",
@@ -230,7 +245,8 @@ pub(super) const FIELDS: &[Field] = &[
         "Real user id in the initial user namespace.",
         |event| event.process.real_user.id.into(),
         |event, tree| whole(tree).map(|id| process(event).real_user.id = id),
-    ),
+    )
+    .in_kernel(InKernel::new(EXEC_FORK, KernelTest::Number, Stage::Task, "cred.uid")),
     Field::new(
         "process.real_user.name",
         Type::STRING,
@@ -247,7 +263,8 @@ pub(super) const FIELDS: &[Field] = &[
         "Effective group id.",
         |event| event.process.gid.into(),
         |event, tree| whole(tree).map(|gid| process(event).gid = gid),
-    ),
+    )
+    .in_kernel(InKernel::new(EXEC_FORK, KernelTest::Number, Stage::Task, "cred.egid")),
     Field::new(
         "process.real_group.id",
         Type::INT,
@@ -255,7 +272,8 @@ pub(super) const FIELDS: &[Field] = &[
         "Real group id.",
         |event| event.process.real_gid.into(),
         |event, tree| whole(tree).map(|gid| process(event).real_gid = gid),
-    ),
+    )
+    .in_kernel(InKernel::new(EXEC_FORK, KernelTest::Number, Stage::Task, "cred.gid")),
     Field::new(
         "process.login_user.id",
         Type::INT,
@@ -264,6 +282,7 @@ pub(super) const FIELDS: &[Field] = &[
         |event| event.process.login_user.as_ref().map(|user| user.id).into(),
         |event, tree| known(tree, whole).map(|id| set_login_user(event, id)),
     )
+    .in_kernel(InKernel::new(EXEC, KernelTest::Number, Stage::Task, "task_struct.loginuid"))
     .unknowable(),
     Field::derived(
         "process.login_user.name",
@@ -283,7 +302,8 @@ pub(super) const FIELDS: &[Field] = &[
             ValueRef::List(ListRef { items, complete: true })
         },
         set_capabilities,
-    ),
+    )
+    .in_kernel(InKernel::new(EXEC, KernelTest::Capabilities, Stage::Task, "cred.cap_effective")),
     Field::new(
         "process.secure_exec",
         Type::BOOL,
@@ -291,7 +311,8 @@ pub(super) const FIELDS: &[Field] = &[
         "Whether exec gained privileges from a set-user-id or set-group-id file.",
         |event| event.process.secure_exec.into(),
         |event, tree| flag(tree).map(|secure| process(event).secure_exec = secure),
-    ),
+    )
+    .in_kernel(InKernel::new(EXEC, KernelTest::Flag, Stage::Task, "linux_binprm.secureexec")),
     Field::new(
         "process.stdin.kind",
         Type::STRING,
@@ -300,6 +321,7 @@ pub(super) const FIELDS: &[Field] = &[
         |event| event.process.stdio[0].map(DescriptorKind::as_str).into(),
         |event, tree| known(tree, descriptor).map(|kind| process(event).stdio[0] = kind),
     )
+    .in_kernel(InKernel::new(EXEC, KernelTest::Word, Stage::Task, "inode.i_mode and i_rdev of descriptor 0"))
     .unknowable(),
     Field::new(
         "process.stdout.kind",
@@ -309,6 +331,7 @@ pub(super) const FIELDS: &[Field] = &[
         |event| event.process.stdio[1].map(DescriptorKind::as_str).into(),
         |event, tree| known(tree, descriptor).map(|kind| process(event).stdio[1] = kind),
     )
+    .in_kernel(InKernel::new(EXEC, KernelTest::Word, Stage::Task, "inode.i_mode and i_rdev of descriptor 1"))
     .unknowable(),
     Field::new(
         "process.stderr.kind",
@@ -318,6 +341,7 @@ pub(super) const FIELDS: &[Field] = &[
         |event| event.process.stdio[2].map(DescriptorKind::as_str).into(),
         |event, tree| known(tree, descriptor).map(|kind| process(event).stdio[2] = kind),
     )
+    .in_kernel(InKernel::new(EXEC, KernelTest::Word, Stage::Task, "inode.i_mode and i_rdev of descriptor 2"))
     .unknowable(),
     Field::new(
         "process.start",
@@ -338,6 +362,7 @@ pub(super) const FIELDS: &[Field] = &[
         |event| event.process.session.into(),
         |event, tree| whole(tree).map(|session| process(event).session = session),
     )
+    .in_kernel(InKernel::new(EXEC, KernelTest::Number, Stage::Task, "signal_struct.pids[PIDTYPE_SID]"))
     .of_one_node(),
     Field::new(
         "process.namespaces.pid",
@@ -346,7 +371,8 @@ pub(super) const FIELDS: &[Field] = &[
         "Inode number of the pid namespace.",
         |event| event.process.pid_namespace.into(),
         |event, tree| whole(tree).map(|inode| process(event).pid_namespace = inode),
-    ),
+    )
+    .in_kernel(InKernel::new(EXEC_FORK, KernelTest::Number, Stage::Task, "pid_namespace.ns.inum")),
     Field::new(
         "process.namespaces.mount",
         Type::INT,
@@ -354,7 +380,8 @@ pub(super) const FIELDS: &[Field] = &[
         "Inode number of the mount namespace.",
         |event| event.process.mount_namespace.into(),
         |event, tree| whole(tree).map(|inode| process(event).mount_namespace = inode),
-    ),
+    )
+    .in_kernel(InKernel::new(EXEC, KernelTest::Number, Stage::Task, "mnt_namespace.ns.inum")),
     Field::new(
         "process.namespaces.network",
         Type::INT,
@@ -362,7 +389,8 @@ pub(super) const FIELDS: &[Field] = &[
         "Inode number of the network namespace.",
         |event| event.process.network_namespace.into(),
         |event, tree| whole(tree).map(|inode| process(event).network_namespace = inode),
-    ),
+    )
+    .in_kernel(InKernel::new(EXEC, KernelTest::Number, Stage::Task, "net.ns.inum")),
     Field::new(
         "process.ancestors",
         Type::List(Scalar::Object(ObjectKind::Ancestor)),
