@@ -32,6 +32,8 @@ pub const GROUPS: usize = 64;
 pub const ATOMS: usize = 16;
 /// Most texts or numbers that one atom compares with.
 pub const KEYS: usize = 4_096;
+/// Most texts that the lists of one rule give in all, for one kind: the tests that come after are left out.
+pub const LISTED: usize = 65_536;
 
 /// Which events pass: those of which all atoms of at least one group hold.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,15 +1,17 @@
 //! What the kernel can tell of a condition, on its negation normal form.
 
+use std::cell::Cell;
+
 use yagura_event::field::InKernel;
 use yagura_event::field::capability;
 use yagura_event::field::kernel::{KernelTest, Precision, Stage};
 use yagura_event::{EventKind, FieldId, Registry, Text, Tree};
 
 use super::atom::{Atom, Range, Shape, Subject, Test};
-use super::form::Form;
+use super::form::{Both, Form};
 use super::keys::{self, in_order, number, ordered, widths};
 use super::pattern::edges;
-use super::{Filter, KernelPart};
+use super::{Filter, KEYS, KernelPart, LISTED};
 use crate::compile::Rule;
 use crate::expr::{Expr, ExprId, OrderOp, Program};
 use crate::function::Function;
@@ -32,6 +34,7 @@ fn filter(rule: &Rule, kind: EventKind) -> Filter {
         program: &rule.program,
         registry: Registry::workload(),
         kind,
+        rest: Cell::new(LISTED),
     };
     let condition = deriving.condition(rule.condition);
     let target = match rule.where_.target {
@@ -53,39 +56,6 @@ fn filter(rule: &Rule, kind: EventKind) -> Filter {
     }
 }
 
-/// What holds when an expression does, and what does when it does not.
-#[derive(Clone, Debug)]
-struct Both {
-    holds: Form,
-    fails: Form,
-}
-
-impl Both {
-    /// Nothing can be said.
-    fn open() -> Self {
-        Self {
-            holds: Form::always(false),
-            fails: Form::always(false),
-        }
-    }
-
-    /// It is known beforehand.
-    fn known(value: bool) -> Self {
-        let yes = Self {
-            holds: Form::always(true),
-            fails: Form::never(),
-        };
-        if value { yes } else { yes.negated() }
-    }
-
-    fn negated(self) -> Self {
-        Self {
-            holds: self.fails,
-            fails: self.holds,
-        }
-    }
-}
-
 /// A value that the kernel knows.
 #[derive(Clone, Copy, Debug)]
 struct Known {
@@ -98,6 +68,8 @@ struct Deriving<'p> {
     program: &'p Program,
     registry: &'static Registry,
     kind: EventKind,
+    /// How many texts lists may still give.
+    rest: Cell<usize>,
 }
 
 impl<'p> Deriving<'p> {
@@ -122,8 +94,8 @@ impl<'p> Deriving<'p> {
 
     fn step(&self, expr: &Expr, all: &[Both]) -> Both {
         match expr {
-            Expr::And(members) => of_members(members, all, true),
-            Expr::Or(members) => of_members(members, all, false),
+            Expr::And(members) => Both::of_members(members, all, true),
+            Expr::Or(members) => Both::of_members(members, all, false),
             Expr::Not(inner) => all
                 .get(inner.index())
                 .cloned()
@@ -294,34 +266,30 @@ impl<'p> Deriving<'p> {
     /// The texts of a list that is written out, or has a name.
     fn written(&self, id: ExprId) -> Option<Vec<&'p [u8]>> {
         match self.program.get(id) {
-            Expr::Const(Tree::List(values)) => values
-                .iter()
-                .map(|value| match value {
-                    Tree::Text(text) => Some(text.as_bytes()),
-                    _ => None,
-                })
-                .collect(),
-            Expr::Named(list) => Some(list.strings()?.iter().map(Text::as_bytes).collect()),
+            Expr::Const(Tree::List(values)) => {
+                self.take(values.len())?;
+                values
+                    .iter()
+                    .map(|value| match value {
+                        Tree::Text(text) => Some(text.as_bytes()),
+                        _ => None,
+                    })
+                    .collect()
+            }
+            Expr::Named(list) => {
+                let values = list.strings()?;
+                self.take(values.len())?;
+                Some(values.iter().map(Text::as_bytes).collect())
+            }
             _ => None,
         }
     }
-}
 
-/// What follows from members of which all hold, or one.
-fn of_members(members: &[ExprId], all: &[Both], and: bool) -> Both {
-    let members = || members.iter().filter_map(|member| all.get(member.index()));
-    let holding: Vec<&Form> = members().map(|both| &both.holds).collect();
-    let failing: Vec<&Form> = members().map(|both| &both.fails).collect();
-    if and {
-        Both {
-            holds: Form::all(&holding),
-            fails: Form::any(&failing),
-        }
-    } else {
-        Both {
-            holds: Form::any(&holding),
-            fails: Form::all(&failing),
-        }
+    /// Takes so many texts from what lists may still give: a long one may be named in each of many tests.
+    fn take(&self, texts: usize) -> Option<()> {
+        let rest = self.rest.get().checked_sub(texts).filter(|_| texts <= KEYS)?;
+        self.rest.set(rest);
+        Some(())
     }
 }
 

@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use super::atom::Atom;
 use super::{ATOMS, GROUPS, KEYS};
+use crate::expr::ExprId;
 
 /// Atoms that all hold, in the order in which the kernel gets at them. None: everything passes.
 pub(super) type Group = Vec<Rc<Atom>>;
@@ -98,6 +99,57 @@ impl Form {
         Self {
             groups: Rc::new(groups),
             exact,
+        }
+    }
+}
+
+/// What holds when an expression does, and what does when it does not.
+#[derive(Clone, Debug)]
+pub(super) struct Both {
+    pub(super) holds: Form,
+    pub(super) fails: Form,
+}
+
+impl Both {
+    /// Nothing can be said.
+    pub(super) fn open() -> Self {
+        Self {
+            holds: Form::always(false),
+            fails: Form::always(false),
+        }
+    }
+
+    /// It is known beforehand.
+    pub(super) fn known(value: bool) -> Self {
+        let yes = Self {
+            holds: Form::always(true),
+            fails: Form::never(),
+        };
+        if value { yes } else { yes.negated() }
+    }
+
+    pub(super) fn negated(self) -> Self {
+        Self {
+            holds: self.fails,
+            fails: self.holds,
+        }
+    }
+
+    /// What follows from members of which all hold, or one.
+    pub(super) fn of_members(members: &[ExprId], all: &[Self], and: bool) -> Self {
+        let members = || members.iter().filter_map(|member| all.get(member.index()));
+        let holding: Vec<&Form> = members().map(|both| &both.holds).collect();
+        let failing: Vec<&Form> = members().map(|both| &both.fails).collect();
+        if and {
+            Self {
+                holds: Form::all(&holding),
+                fails: Form::any(&failing),
+            }
+        } else {
+            Self {
+                holds: Form::any(&holding),
+                fails: Form::all(&failing),
+            }
         }
     }
 }

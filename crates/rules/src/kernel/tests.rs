@@ -12,11 +12,13 @@ use crate::{ListType, Lists, NamedList, Rule, RuleSource, Target, compile};
 static LISTS: LazyLock<Lists> = LazyLock::new(|| {
     let names = NamedList::new(ListType::String, ["nc", "ncat"]).unwrap();
     let many: Vec<String> = (0..=super::KEYS).map(|n| format!("n{n}")).collect();
+    let most = NamedList::new(ListType::String, many.iter().skip(1).map(String::as_str)).unwrap();
     let many = NamedList::new(ListType::String, many.iter().map(String::as_str)).unwrap();
     let globs = NamedList::new(ListType::Glob, ["/tmp/*"]).unwrap();
     Lists::default()
         .with("names", names)
         .with("many", many)
+        .with("most", most)
         .with("globs", globs)
 });
 
@@ -272,6 +274,16 @@ fn what_takes_too_many_groups_loses_tests_and_not_events() {
         .map(|n| format!("(process.name == \"{n}\" && process.user.id == {n})"))
         .collect();
     assert_eq!(shown(&many.join(" || ")), ("true".to_owned(), false));
+}
+
+#[test]
+fn lists_that_are_named_again_and_again_are_taken_so_often_as_there_is_room() {
+    let test = |n: usize| format!("(process.name in lists[\"most\"] && process.user.id == {n})");
+    let tests = |count: usize| (0..count).map(test).collect::<Vec<_>>().join(" || ");
+    let room = super::LISTED / super::KEYS;
+    assert!(of_exec(&tests(room)).exact);
+    let filter = of_exec(&tests(room + 1));
+    assert!(!filter.exact && !filter.is_open());
 }
 
 #[test]
