@@ -156,7 +156,7 @@ fn atom() -> BoxedStrategy<String> {
 
 /// A condition of tests that the kernel can do, and of any others.
 pub(super) fn condition() -> BoxedStrategy<String> {
-    let base = prop_oneof![6 => atom(), 1 => random::on_events(), 1 => random::needing_texts()];
+    let base = prop_oneof![6 => atom(), 1 => random::on_events(), 1 => random::needing_literals()];
     base.prop_recursive(3, 16, 4, |inner| {
         let many = || prop::collection::vec(inner.clone(), 2..5);
         prop_oneof![
