@@ -9,6 +9,7 @@ use yagura_rules::source::{
 };
 
 mod detect;
+mod mark;
 mod rule_test;
 
 use crate::detection_rule::SignalTemplate;
@@ -105,6 +106,8 @@ pub fn rule_source(rule: &DetectionRule) -> Result<RuleSource, ConvertError> {
             .as_ref()
             .map(|detect| detect::source(detect, overridden))
             .transpose()?,
+        mark: spec.mark.as_ref().map(mark::source).transpose()?,
+        silent: spec.silent,
         signal: SignalSource {
             title: spec.signal.title.clone().unwrap_or_default(),
             group_by: spec.signal.group_by.clone(),

@@ -16,9 +16,11 @@ use crate::{Attack, Duration, Severity};
 
 mod detect;
 mod learn;
+mod mark;
 
 pub use detect::{Case, Correlation, Detect, Query, Sequence, Step, Threshold, Window};
 pub use learn::{Anomaly, ContentAnomaly, NewValue};
+pub use mark::{Mark, MarkScope};
 
 /// Detects acts on nodes and in containers, live.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -47,6 +49,8 @@ pub use learn::{Anomaly, ContentAnomaly, NewValue};
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("!has(self.detect) || !has(self.signal) || !has(self.signal.keepOpen) || ((!has(self.detect.threshold) || duration(self.detect.threshold.within) <= duration(self.signal.keepOpen)) && (!has(self.detect.sequence) || duration(self.detect.sequence.within) <= duration(self.signal.keepOpen)) && (!has(self.detect.correlation) || duration(self.detect.correlation.within) <= duration(self.signal.keepOpen)))").message("signal.keepOpen must be at least as long as detect's within: what makes a window hold is one signal"))]
 #[x_kube(validation = Rule::new("!has(self.detect) || !has(self.signal) || !has(self.signal.groupBy) || size(self.signal.groupBy) == 0").message("a rule with detect groups its signals by the groupBy of its method; leave signal.groupBy out"))]
+#[x_kube(validation = Rule::new("!self.silent || has(self.mark)").message("a silent rule only marks, and this one has no mark"))]
+#[x_kube(validation = Rule::new("!self.silent || !has(self.detect)").message("a silent rule only marks: leave detect out"))]
 pub struct DetectionRuleSpec {
     /// What was detected, in one line.
     #[schemars(length(min = 1, max = 256))]
@@ -95,6 +99,12 @@ pub struct DetectionRuleSpec {
     /// How matches become detections; left out: each is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detect: Option<Detect>,
+    /// What a match tells other rules; one that an exception holds back tells nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mark: Option<Mark>,
+    /// Whether it only marks: its matches make no signal.
+    #[serde(default)]
+    pub silent: bool,
     /// Who may hold its matches back by an exception that names it. Whoever may
     /// edit the rule can do so here, whatever this says.
     #[serde(default)]

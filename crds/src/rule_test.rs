@@ -95,6 +95,10 @@ pub struct RuleExpectation {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 32))]
     pub signals: Option<u32>,
+    /// How many of the events set the rule's mark. Left out: it does not matter.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 32))]
+    pub marks: Option<u32>,
     /// The signals, in the order in which they open.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32), extend("x-kubernetes-list-type" = "atomic"))]

@@ -352,6 +352,7 @@ impl Enricher {
             container,
             host: Arc::clone(&self.config.host),
             exit,
+            marks: None,
         }
     }
 

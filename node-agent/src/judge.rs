@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use yagura_engine::{Excepted, Scratch};
+use yagura_engine::{Excepted, Memory};
 use yagura_event::{Event, EventKind};
 
 use crate::bpf::Consumer;
@@ -13,12 +13,14 @@ use crate::rules::{Reader, Rules};
 
 /// Why a match is counted and goes no further.
 pub(crate) const EXCEPTION: &str = "exception";
+/// The same of rules that only mark.
+pub(crate) const SILENT: &str = "silent";
 
 /// Judges events and hands matches on. Never waits.
 #[derive(Debug)]
 pub struct Judge {
     rules: Reader,
-    scratch: Scratch,
+    memory: Memory,
     recorder: Recorder,
     printer: Option<Printer>,
     metrics: Metrics,
@@ -29,7 +31,7 @@ impl Judge {
     pub fn new(rules: &Rules, recorder: Recorder, printer: Option<Printer>, metrics: &Metrics) -> Self {
         Self {
             rules: rules.reader(),
-            scratch: Scratch::default(),
+            memory: Memory::default(),
             recorder,
             printer,
             metrics: metrics.clone(),
@@ -40,7 +42,7 @@ impl Judge {
 impl Consumer for Judge {
     fn event(&mut self, event: &Event) {
         let active = self.rules.active();
-        let matches = active.set.evaluate(event, &mut self.scratch);
+        let matches = active.set.evaluate(event, &mut self.memory);
         let outcome = if matches.is_empty() {
             "unmatched"
         } else {
@@ -48,6 +50,7 @@ impl Consumer for Judge {
         };
         self.metrics.events.inc([outcome]);
         self.metrics.matches.add(matches.len() as u64);
+        self.metrics.count_marks(&mut self.memory);
         let mut shared = None;
         for found in matches {
             if let Some(excepted) = found.excepted {
@@ -57,6 +60,10 @@ impl Consumer for Judge {
                     self.recorder
                         .hold_back(&rule.uid, &rule.joined[place].uid, event.time);
                 }
+                continue;
+            }
+            if active.rules[found.rule].rule.silent {
+                self.metrics.suppressed.inc([SILENT]);
                 continue;
             }
             let event = shared.get_or_insert_with(|| Arc::new(event.clone()));

@@ -5,6 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::bpf::CounterSnapshot;
 use crate::recorder::SHED_CAUSES;
 use crate::redact::Kind;
+use yagura_engine::Memory;
+use yagura_engine::marks::Tally;
 use yagura_telemetry::{Counter, CounterFamily, Gauge, Metric, Registry};
 
 const EVENTS: Metric<1> = Metric {
@@ -24,7 +26,7 @@ const SPOOLED: Metric = Metric {
 };
 const SUPPRESSED: Metric<1> = Metric {
     name: "yagura_agent_matches_suppressed_total",
-    help: "Matches that are counted and go no further, by cause: an exception of their rule holds.",
+    help: "Matches that are counted and go no further, by cause: an exception of their rule holds, or the rule is silent and only marks.",
     labels: ["cause"],
 };
 const SHED: Metric<1> = Metric {
@@ -65,6 +67,21 @@ const WINDOW_EVICTED: Metric = Metric {
 const WINDOW_EVICTED_VALUES: Metric = Metric {
     name: "yagura_agent_window_evicted_values_total",
     help: "Values that rules for new values forgot before their time, because their group had more of them than are kept.",
+    labels: [],
+};
+const MARKED: Metric = Metric {
+    name: "yagura_agent_marked",
+    help: "Processes and containers of this node that bear marks.",
+    labels: [],
+};
+const MARKS: Metric = Metric {
+    name: "yagura_agent_marks_total",
+    help: "Marks that matches of rules set, or set again.",
+    labels: [],
+};
+const MARKS_EVICTED: Metric = Metric {
+    name: "yagura_agent_marks_evicted_total",
+    help: "Marks and values of marks that were forgotten before their time, because there were more than are kept.",
     labels: [],
 };
 const SPOOL_RECORDS: Metric = Metric {
@@ -161,6 +178,12 @@ pub struct Metrics {
     pub window_evicted: Counter,
     /// Values that made room for others.
     pub window_evicted_values: Counter,
+    /// What bears marks.
+    pub marked: Gauge,
+    /// Marks that were set.
+    pub marks: Counter,
+    /// Marks that made room for others.
+    pub marks_evicted: Counter,
     /// Records that wait.
     pub spool_records: Gauge,
     /// Their bytes.
@@ -205,6 +228,9 @@ impl Metrics {
             window_left_out: registry.counter(&WINDOW_LEFT_OUT),
             window_evicted: registry.counter(&WINDOW_EVICTED),
             window_evicted_values: registry.counter(&WINDOW_EVICTED_VALUES),
+            marked: registry.gauge(&MARKED),
+            marks: registry.counter(&MARKS),
+            marks_evicted: registry.counter(&MARKS_EVICTED),
             spool_records: registry.gauge(&SPOOL_RECORDS),
             spool_bytes: registry.gauge(&SPOOL_BYTES),
             spool_failed: registry.gauge(&SPOOL_FAILED),
@@ -228,6 +254,19 @@ impl Metrics {
     pub fn count_redacted(&self, kinds: &[Kind]) {
         for kind in kinds {
             self.redacted.inc([kind]);
+        }
+    }
+
+    /// Counts what rules marked since this was done last.
+    pub fn count_marks(&self, memory: &mut Memory) {
+        let bearers = i64::try_from(memory.bearers()).unwrap_or(i64::MAX);
+        if bearers != self.marked.get() {
+            self.marked.set(bearers);
+        }
+        let Tally { set, evicted } = memory.take_tally();
+        if set > 0 || evicted > 0 {
+            self.marks.add(set);
+            self.marks_evicted.add(evicted);
         }
     }
 

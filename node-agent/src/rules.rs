@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use yagura_engine::RuleSet;
+use yagura_engine::Strata;
+use yagura_engine::strata::{Unordered, order};
 use yagura_event::{EventKind, Registry};
 use yagura_proto::v1::{RuleBody, RuleFailure};
 use yagura_rules::{LANGUAGE_VERSION, Lists, Rule, RuleSource};
@@ -29,7 +30,7 @@ pub struct ActiveRule {
 #[derive(Debug)]
 pub struct Active {
     /// Finds the rules that match an event, by their place in `rules`.
-    pub set: RuleSet,
+    pub set: Strata,
     /// The rules, by their place in `set`.
     pub rules: Vec<ActiveRule>,
     /// Revision of the policy that they come from; empty for rules from files.
@@ -47,7 +48,7 @@ impl Active {
             .collect();
         Self {
             by_hash,
-            set: RuleSet::new(rules.iter().map(|active| Arc::clone(&active.rule))),
+            set: Strata::new(rules.iter().map(|active| Arc::clone(&active.rule))),
             rules,
             revision,
         }
@@ -135,7 +136,26 @@ pub fn compile_policy(policy: &Policy, blind: &BTreeMap<EventKind, String>) -> (
             Err(failure) => failures.push(failure),
         }
     }
+    let (rules, unordered) = ordered(rules);
+    failures.extend(unordered.into_iter().map(|(rule, why)| RuleFailure {
+        uid: rule.rule.uid.clone(),
+        reason: "MarksUnordered".to_owned(),
+        message: why.to_string(),
+    }));
     (Active::new(rules, policy.list.revision.clone()), failures)
+}
+
+/// Parts rules that can run together from those that have no place in the order of marks.
+fn ordered(rules: Vec<ActiveRule>) -> (Vec<ActiveRule>, Vec<(ActiveRule, Unordered)>) {
+    let compiled: Vec<Arc<Rule>> = rules.iter().map(|active| Arc::clone(&active.rule)).collect();
+    let (mut run, mut unordered) = (Vec::new(), Vec::new());
+    for (rule, place) in rules.into_iter().zip(order(&compiled)) {
+        match place {
+            Ok(_) => run.push(rule),
+            Err(why) => unordered.push((rule, why)),
+        }
+    }
+    (run, unordered)
 }
 
 fn can_match(rule: ActiveRule, blind: &BTreeMap<EventKind, String>) -> Result<ActiveRule, RuleFailure> {
@@ -314,5 +334,39 @@ mod tests {
             "{:?}",
             failures[2]
         );
+    }
+
+    #[test]
+    fn rules_that_wait_for_each_others_marks_say_so_and_the_others_run() {
+        use yagura_proto::v1::Mark;
+
+        let marking = |uid: &str, asks: &str, sets: &str| RuleBody {
+            mark: Some(Mark {
+                name: sets.to_owned(),
+                scope: "process".to_owned(),
+                ttl: 1_000_000_000,
+                ..Mark::default()
+            }),
+            ..body(uid, &format!("has(process.marks[\"{asks}\"])"))
+        };
+        let bodies = [
+            marking("a", "y", "x"),
+            body("c", "has(process.marks[\"x\"])"),
+            marking("b", "x", "y"),
+        ];
+        let policy = Policy {
+            bodies: bodies.into_iter().map(seal).collect(),
+            ..Policy::default()
+        };
+        let (active, failures) = compile_policy(&policy, &BTreeMap::new());
+        let running: Vec<&str> = active.rules.iter().map(|rule| rule.rule.uid.as_str()).collect();
+        assert_eq!(running, ["c"]);
+        let failed: Vec<(&str, &str)> = failures
+            .iter()
+            .map(|failure| (failure.uid.as_str(), failure.reason.as_str()))
+            .collect();
+        assert_eq!(failed, [("a", "MarksUnordered"), ("b", "MarksUnordered")]);
+        let expected = "a sets process.marks[\"x\"] for b sets process.marks[\"y\"] for a";
+        assert!(failures[0].message.ends_with(expected), "{:?}", failures[0]);
     }
 }

@@ -22,7 +22,9 @@ use yagura_node_agent::redact::{Key, Redactor};
 use yagura_node_agent::rules::{Active, ActiveRule, Rules};
 use yagura_proto::v1::spool_record::Record;
 use yagura_proto::v1::{Excepted, Fold, SpoolRecord};
-use yagura_rules::source::{DetectSource, ExceptionSource, JoinedSource, MethodSource, ThresholdSource};
+use yagura_rules::source::{
+    DetectSource, ExceptionSource, JoinedSource, MarkScope, MarkSource, MethodSource, ThresholdSource,
+};
 use yagura_rules::{Lists, RuleSource, compile};
 use yagura_store::spool::{Entry, Position, SpoolConfig};
 use yagura_telemetry::Registry;
@@ -356,6 +358,97 @@ async fn what_a_rule_counted_outlives_the_process_and_an_edit_of_its_title() {
         assert_eq!(told, [0, 0, 6, 8][round], "round {round}");
         drop(journal);
     }
+}
+
+/// A silent rule that marks what comes of a download, and one that tells of what of it reads keys.
+fn marking() -> Active {
+    let mut sets = RuleSource::new(
+        "download",
+        "event.kind == \"process.exec\" && process.name == \"curl\"",
+    );
+    sets.mark = Some(MarkSource {
+        name: "download".to_owned(),
+        scope: MarkScope::ProcessTree,
+        value: Some("process.name".to_owned()),
+        append: false,
+        ttl: 60_000_000_000,
+    });
+    sets.silent = true;
+    let mut asks = RuleSource::new(
+        "keys",
+        "process.name == \"cat\" && process.marks[\"download\"] == \"curl\"",
+    );
+    asks.signal.group_by = vec!["process.pid".to_owned()];
+    let rules = [asks, sets].map(|source| ActiveRule {
+        rule: compile(&source, Fields::workload(), &Lists::builtin())
+            .rule
+            .unwrap(),
+        hash: source.name.clone(),
+    });
+    Active::new(rules.into(), "revision".to_owned())
+}
+
+fn lifecycle(kind: &str, time: i64, pid: i64, parent: i64, name: &str) -> Event {
+    let parent = Tree::map([("pid".into(), parent.into())]);
+    let tree = Tree::map([
+        ("kind".into(), kind.into()),
+        ("process.name".into(), name.into()),
+        ("process.pid".into(), pid.into()),
+        ("process.ancestors".into(), Tree::List(vec![parent])),
+    ]);
+    build_event(&tree, Timestamp(time)).unwrap()
+}
+
+#[tokio::test]
+async fn what_one_rule_marks_another_finds_in_the_processes_that_come_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut pipeline = Pipeline::new(folder.path());
+    pipeline.rules.swap(marking());
+    let (fork, exec, exit) = ("process.fork", "process.exec", "process.exit");
+    let second = 1_000_000_000;
+    for event in [
+        lifecycle(fork, 0, 10, 1, "sh"),
+        lifecycle(fork, 1, 11, 10, "sh"),
+        lifecycle(exec, 2, 10, 1, "curl"),
+        // Started before, started after, a grandchild whose parent is gone, and nobody of them.
+        lifecycle(exec, 3, 11, 10, "cat"),
+        lifecycle(fork, 4, 12, 10, "curl"),
+        lifecycle(exec, 5, 12, 10, "sh"),
+        lifecycle(fork, 6, 13, 12, "sh"),
+        lifecycle(exit, 7, 12, 10, "sh"),
+        lifecycle(exec, 8, 13, 12, "cat"),
+        lifecycle(exec, 9, 99, 1, "cat"),
+        // The same process until the mark is over, and another one with its id.
+        lifecycle(exec, 60 * second, 13, 12, "cat"),
+        lifecycle(exec, 60 * second + 2, 13, 12, "cat"),
+        lifecycle(exit, 60 * second + 3, 13, 12, "cat"),
+        lifecycle(fork, 60 * second + 4, 13, 1, "sh"),
+        lifecycle(exec, 60 * second + 5, 13, 1, "cat"),
+    ] {
+        pipeline.judge.event(&event);
+    }
+    let (journal, metrics) = pipeline.finish();
+    assert_eq!(metrics.marks.get(), 1);
+    assert_eq!(metrics.marks_evicted.get(), 0);
+    assert_eq!(metrics.suppressed.get(["silent"]), 1);
+    assert_eq!((metrics.matches.get(), metrics.spooled.get()), (3, 2));
+    let (folds, _) = spooled(&journal).await;
+    assert!(folds.iter().all(|fold| fold.rule_hash == "keys"), "{folds:?}");
+    assert_eq!(folds.iter().map(|fold| fold.count).sum::<u64>(), 2);
+    assert!(folds.iter().all(|fold| fold.group == folds[0].group), "{folds:?}");
+    let times = (
+        folds.iter().map(|fold| fold.first).min(),
+        folds.iter().map(|fold| fold.last).max(),
+    );
+    assert_eq!(times, (Some(8), Some(60 * second)));
+    // What rules tell each other stays on the node.
+    let on_the_wire: Vec<u8> = folds.iter().flat_map(Message::encode_to_vec).collect();
+    let shown = String::from_utf8_lossy(&on_the_wire);
+    assert!(shown.contains("cat"), "{shown}");
+    assert!(
+        !shown.contains("marks") && !shown.contains("download") && !shown.contains("curl"),
+        "{shown}"
+    );
 }
 
 /// A file system of 64 MiB, unmounted at the end.

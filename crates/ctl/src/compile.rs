@@ -191,6 +191,7 @@ fn text_of_check(check: &CheckSource, part: Part) -> &str {
         | Part::Exception(_)
         | Part::Joined(_)
         | Part::Detect(..)
+        | Part::Mark(_)
         | Part::Title
         | Part::GroupBy(_)
         | Part::Field(_) => None,

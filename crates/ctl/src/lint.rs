@@ -2,6 +2,7 @@
 
 mod exceptions;
 mod json;
+mod marks;
 mod sarif;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -42,6 +43,10 @@ pub fn check(sources: &[Source]) -> Report {
     let documents = || files.iter().flat_map(|(_, file)| &file.documents);
     let lists = lists_of(documents());
     let rules = exceptions::Rules::of(documents().map(|document| &document.object), &lists);
+    let all = files
+        .iter()
+        .flat_map(|(source, file)| file.documents.iter().map(move |document| (*source, document)));
+    report.findings.extend(marks::check(all, &lists));
     for (source, file) in files {
         report
             .findings

@@ -7,7 +7,7 @@ use std::io::{self, Read, Write};
 use std::sync::Arc;
 use std::time::Instant;
 
-use yagura_engine::RuleSet;
+use yagura_engine::Strata;
 use yagura_event::Registry;
 
 use crate::args::Replay;
@@ -32,6 +32,14 @@ pub enum ReplayError {
     /// There is nothing to run.
     #[error("every rule in the files is switched off: `enabled` is false")]
     NoRules,
+    /// Rules wait for each other's marks.
+    #[error("no event was replayed: rule {rule} cannot run: {why}")]
+    Unordered {
+        /// One of them.
+        rule: String,
+        /// Which, and by which marks.
+        why: String,
+    },
     /// Events of that source are not known.
     #[error("no source of events is called {0:?}; use workload")]
     Source(String),
@@ -77,8 +85,13 @@ pub fn run(
         return Err(ReplayError::Source(args.source.clone()));
     }
     let rules = rules(args)?;
-    let set = RuleSet::new(rules.iter().map(|played| Arc::clone(&played.rule)));
-    let mut player = Player::new(&set, rules);
+    let strata = Strata::new(rules.iter().map(|played| Arc::clone(&played.rule)));
+    if let Some((place, why)) = strata.unordered().first() {
+        let rule = strata.rule(*place).map(|rule| rule.name.clone());
+        let (rule, why) = (rule.unwrap_or_default(), why.to_string());
+        return Err(ReplayError::Unordered { rule, why });
+    }
+    let mut player = Player::new(&strata, rules);
     let mut summary = Summary::default();
     let begun = Instant::now();
     let mut stdin = Some(stdin);

@@ -160,18 +160,32 @@ fn every_check_explains_itself_is_proven_both_ways_and_belongs_to_a_framework() 
 
 #[test]
 fn the_rule_in_the_documentation_is_right_and_proven_both_ways() {
-    let path = root().join("../docs/how-to/write-a-rule.md");
-    let page = std::fs::read_to_string(path).unwrap();
-    let block = page
-        .split("```yaml\n")
-        .nth(1)
-        .and_then(|rest| rest.split("```").next());
-    let sources = [Source {
-        name: "write-a-rule.md".to_owned(),
-        text: block.unwrap().to_owned(),
-    }];
+    let sources = block("how-to/write-a-rule.md");
     assert_eq!(lint::check(&sources).findings, []);
     let report = test::run(&sources);
     assert!(report.passed(), "{report:?}");
     assert_eq!(report.objects[0].tests.len(), 2);
+}
+
+/// The YAML of a page that stands in its first block.
+fn block(page: &str) -> [Source; 1] {
+    let text = std::fs::read_to_string(root().join("../docs").join(page)).unwrap();
+    let block = text
+        .split("```yaml\n")
+        .nth(1)
+        .and_then(|rest| rest.split("```").next());
+    [Source {
+        name: page.to_owned(),
+        text: block.unwrap().to_owned(),
+    }]
+}
+
+#[test]
+fn the_marks_in_the_documentation_are_right_and_proven_both_ways() {
+    let sources = block("reference/marks.md");
+    assert_eq!(lint::check(&sources).findings, []);
+    let report = test::run(&sources);
+    assert!(report.passed(), "{report:?}");
+    assert_eq!(report.objects.len(), 2);
+    assert!(report.objects.iter().all(|object| object.tests.len() == 2));
 }

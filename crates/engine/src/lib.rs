@@ -2,6 +2,8 @@
 //!
 //! - [`RuleSet`] joins rules and gives the [`Match`]es of an event. Keep one [`Scratch`] per thread and hand it
 //!   in again and again.
+//! - [`strata::Strata`] does the same for rules that tell each other something by [`marks`], in an order in which each knows
+//!   what it asks for.
 //! - [`Detector`] turns matches into detections, by the thresholds of their rules.
 //! - [`fold::Folder`] turns detections into what is sent: the first of a group at once, then counts.
 //! - [`signals::Signals`] says which detections are one signal.
@@ -21,6 +23,7 @@ mod eval;
 pub mod explain;
 pub mod fold;
 mod literal;
+pub mod marks;
 pub mod method;
 pub mod posture;
 mod ruleset;
@@ -29,6 +32,7 @@ mod selector;
 mod semantics;
 mod show;
 pub mod signals;
+pub mod strata;
 mod subject;
 pub mod testing;
 mod unit;
@@ -38,4 +42,5 @@ pub use apart::{MAX_COMBINATIONS, compared, has_values, tell_apart};
 pub use detector::{Changed, Detection, Detector, Place, Tally};
 pub use ruleset::{Excepted, Match, RuleSet};
 pub use show::group_title;
+pub use strata::{Memory, Strata};
 pub use unit::Scratch;

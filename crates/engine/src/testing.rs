@@ -9,7 +9,7 @@ use yagura_event::lifetime::Lifetime;
 use yagura_rules::source::{CheckTest, Expected};
 use yagura_rules::{Check, Rule, RuleTest};
 
-use crate::RuleSet;
+use crate::Strata;
 use crate::posture::{Judge, Verdict};
 use crate::unit::Scratch;
 
@@ -32,15 +32,15 @@ impl Outcome {
 }
 
 /// Runs the tests of a rule whose signals take matches that long. The time of a test begins at the Unix epoch, and what a
-/// match becomes is what it would in production; excepted ones become nothing.
+/// match becomes is what it would in production; excepted ones become nothing. Of marks there are those that an event is
+/// given and those that the rule sets itself.
 pub fn run_rule_tests(rule: &Arc<Rule>, lifetime: &Lifetime, tests: &[RuleTest]) -> Vec<Outcome> {
-    let set = RuleSet::new([Arc::clone(rule)]);
-    let mut scratch = Scratch::default();
+    let strata = Strata::new([Arc::clone(rule)]);
     tests
         .iter()
         .map(|test| Outcome {
             name: test.name.clone(),
-            failure: played::play(&set, lifetime, test, &mut scratch).err(),
+            failure: played::play(&strata, lifetime, test).err(),
         })
         .collect()
 }

@@ -73,6 +73,7 @@ fn failure(source: &RuleSource, events: Vec<TestEvent>, signals: u64, each: Vec<
         name: "t".to_owned(),
         events,
         signals,
+        marks: None,
         each,
     };
     let outcomes = run_rule_tests(&rule(source), &Lifetime::default(), &[test]);

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use crate::{Container, Known, Process, Text, Timestamp};
+use crate::{Container, Known, Marks, Process, Text, Timestamp};
 
 /// What kind of act an event reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -142,6 +142,8 @@ pub struct Event {
     pub host: Arc<Host>,
     /// How the process ended, for [`EventKind::ProcessExit`].
     pub exit: Option<Exit>,
+    /// What rules told each other of its process, its container and its node; whoever captures an event knows of none.
+    pub marks: Option<Arc<Marks>>,
 }
 
 #[cfg(test)]

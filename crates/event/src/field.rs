@@ -12,7 +12,7 @@ use std::fmt;
 use std::sync::LazyLock;
 
 use crate::value::MapRef;
-use crate::{Event, EventKind, Timestamp, Tree, ValueRef};
+use crate::{Bearer, Event, EventKind, Timestamp, Tree, ValueRef};
 
 mod arguments;
 mod build;
@@ -405,7 +405,12 @@ impl Registry {
     /// An owned copy of a field of the workload registry in an event, as signals show it: a point in time is a text.
     /// `None` when it is absent.
     pub fn shown(&self, id: FieldId, event: &Event) -> Option<Tree> {
-        match (self.field(id).ty, self.read(id, event)) {
+        let field = self.field(id);
+        // They are what rules tell each other, and were told from events that show where they come from.
+        if Bearer::of_path(field.path).is_some() {
+            return None;
+        }
+        match (field.ty, self.read(id, event)) {
             (Type::TIMESTAMP, ValueRef::Int(nanoseconds)) => {
                 Some(Tree::from(Timestamp(nanoseconds).to_string().as_str()))
             }

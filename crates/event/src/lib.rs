@@ -12,6 +12,7 @@ pub mod facts;
 pub mod field;
 pub mod known;
 pub mod lifetime;
+pub mod marks;
 pub mod process;
 pub mod report;
 pub mod severity;
@@ -26,6 +27,7 @@ pub use field::{
     BuildEventError, Field, FieldId, KindSet, Registry, Type, build_event, build_recorded_event,
 };
 pub use known::Known;
+pub use marks::{Bearer, Marks};
 pub use process::{Ancestor, Process, ProcessId};
 pub use report::{Excepted, Fold, GroupKey, Loss, Record};
 pub use severity::Severity;

@@ -14,6 +14,7 @@ use crate::diagnostic::{Code, Diagnostic, Part, Place, Span};
 use crate::expr::{ExprId, Program};
 use crate::limits;
 use crate::lists::Lists;
+use crate::mark::{self, Mark, MarkName};
 use crate::source::{CheckSource, ExceptionSource, JoinedSource, LetSource, RuleSource, WhereSource};
 use crate::template::{Template, find_field};
 
@@ -66,6 +67,12 @@ pub struct Rule {
     pub title: Template,
     /// How matches become detections; `None`: each is one.
     pub detect: Option<Detect>,
+    /// What a match tells other rules.
+    pub mark: Option<Mark>,
+    /// Whether it only marks: matches make no signal.
+    pub silent: bool,
+    /// The marks that its conditions and its own exceptions ask for.
+    pub reads: BTreeSet<MarkName>,
     /// Fields whose values make a signal of their own, with their names.
     pub group_by: Vec<(String, FieldId)>,
     /// Fields that a signal shows beyond those it always shows.
@@ -146,6 +153,8 @@ pub fn compile_placed(
     } = check_grouping(&mut checker, rule, condition, registry);
     let fields = check_fields(&mut checker, rule, registry);
     let joined = check_joined(&mut checker, &rule.joined);
+    let mark = mark::compile(&mut checker, rule, registry);
+    let reads = mark::reads(&mut checker, registry);
     checker.warn_unused();
 
     let Some(condition) = condition else {
@@ -191,6 +200,9 @@ pub fn compile_placed(
             joined,
             title,
             detect,
+            mark,
+            silent: rule.silent,
+            reads,
             group_by,
             fields,
             kinds,

@@ -1,7 +1,7 @@
 //! What a condition may cost for one event, in steps of a byte, from the largest values that it can meet.
 
 use yagura_event::field::Scalar;
-use yagura_event::{Registry, Tree, Type};
+use yagura_event::{Bearer, Registry, Tree, Type};
 
 use crate::expr::{Expr, ExprId, MacroKind, Program};
 use crate::function::Function;
@@ -72,7 +72,7 @@ fn sizes(program: &Program, registry: &Registry) -> Vec<Size> {
                 let now = estimate.sizes.get(range.index());
                 now.or_else(|| before.get(range.index())).copied()
             });
-            let size = estimate.size_of(expr, element);
+            let size = estimate.size_of(program, expr, element);
             estimate.sizes.push(size);
         }
         sizes = estimate.sizes;
@@ -130,7 +130,7 @@ impl Estimate<'_> {
     }
 
     /// The largest value that the expression may have; `element` is the size of the list that a variable is an element of.
-    fn size_of(&self, expr: &Expr, element: Option<Size>) -> Size {
+    fn size_of(&self, program: &Program, expr: &Expr, element: Option<Size>) -> Size {
         match expr {
             Expr::Const(value) => size_of_tree(value),
             Expr::Named(list) => Size {
@@ -157,6 +157,10 @@ impl Estimate<'_> {
             Expr::Member(..) => Size {
                 bytes: STRING,
                 elements: 256,
+            },
+            Expr::Select(base, _) | Expr::Index(base, _) if self.is_marks(program, *base) => Size {
+                bytes: limits::MARK_VALUE_BYTES as u64,
+                elements: limits::MARK_VALUES as u64,
             },
             Expr::Select(..) | Expr::Index(..) => Size {
                 bytes: STRING,
@@ -210,6 +214,14 @@ impl Estimate<'_> {
             | Expr::In(..)
             | Expr::Matches(..)
             | Expr::Macro { .. } => ONE,
+        }
+    }
+
+    /// Whether an expression stands for the marks of something.
+    fn is_marks(&self, program: &Program, id: ExprId) -> bool {
+        match program.get(id) {
+            Expr::Field(field) => Bearer::of_path(self.registry.field(*field).path).is_some(),
+            _ => false,
         }
     }
 

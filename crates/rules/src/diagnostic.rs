@@ -8,7 +8,7 @@ mod position;
 mod render;
 
 pub use code::{CATALOGUE, Code, Entry};
-pub use place::{MethodName, Place};
+pub use place::{MarkPlace, MethodName, Place};
 pub use position::{Origin, Piece, Position};
 pub use render::render;
 
@@ -84,6 +84,8 @@ pub enum Part {
     Joined(usize),
     /// A place in the method of `detect`.
     Detect(MethodName, Place),
+    /// A place in `mark`, or `silent`.
+    Mark(MarkPlace),
     /// `signal.title`.
     Title,
     /// `signal.groupBy[n]`.
@@ -109,6 +111,7 @@ impl fmt::Display for Part {
             Self::Exception(index) => write!(f, "exceptions[{index}].condition"),
             Self::Joined(index) => write!(f, "joined[{index}].condition"),
             Self::Detect(method, place) => write!(f, "detect.{}.{place}", method.as_str()),
+            Self::Mark(place) => place.fmt(f),
             Self::Title => f.write_str("signal.title"),
             Self::GroupBy(index) => write!(f, "signal.groupBy[{index}]"),
             Self::Field(index) => write!(f, "signal.fields[{index}]"),

@@ -28,6 +28,7 @@ pub mod kernel;
 mod lexer;
 pub mod limits;
 pub mod lists;
+pub mod mark;
 mod parser;
 mod pattern;
 mod reach;
@@ -38,14 +39,17 @@ pub mod template;
 
 pub use compile::{Check, Compiled, CompiledCheck, Rule, compile, compile_check};
 pub use diagnostic::{
-    CATALOGUE, Code, Diagnostic, Level, MethodName, Origin, Part, Piece, Place, Position, Span, render,
+    CATALOGUE, Code, Diagnostic, Level, MarkPlace, MethodName, Origin, Part, Piece, Place, Position, Span,
+    render,
 };
 pub use expr::{Expr, ExprId, Program};
 pub use function::{FunctionDoc, functions};
 pub use kernel::{KernelPart, kernel_part};
 pub use lists::{ListType, Lists, NamedList};
+pub use mark::{Mark, MarkName};
 pub use source::{
-    CheckSource, ExceptionSource, LetSource, RuleSource, RuleTest, SignalSource, Target, WhereSource,
+    CheckSource, ExceptionSource, LetSource, MarkScope, MarkSource, RuleSource, RuleTest, SignalSource,
+    Target, WhereSource,
 };
 
 /// Version of the language. It rises with the first release that has something that the compiler of the release before would refuse

@@ -57,3 +57,7 @@ pub const LIST_PATTERNS: usize = 512;
 pub const LIST_PATTERN_BYTES: usize = 64 << 10;
 /// Memory of one compiled matcher of a named list, in bytes.
 pub const LIST_REGEX_BYTES: usize = 4 << 20;
+/// Most values of one mark.
+pub const MARK_VALUES: usize = 64;
+/// Longest value of a mark, in bytes; that of a longer one is unknown.
+pub const MARK_VALUE_BYTES: usize = 256;

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use yagura_event::{Severity, Tree};
+use yagura_event::{Bearer, Severity, Tree};
 
-use crate::diagnostic::Part;
+use crate::diagnostic::{MarkPlace, Part};
 
 mod detect;
 mod hash;
+mod mark;
 mod test;
 
 pub use test::{CheckTest, Expected, ExpectedSignal, RuleTest, TestEvent};
@@ -16,6 +17,8 @@ pub use detect::{
     AnomalySource, CaseSource, ContentAnomalySource, CorrelationSource, DetectSource, MeasureSource,
     MethodSource, NewValueSource, QuerySource, SequenceSource, StepSource, ThresholdSource, WindowSource,
 };
+
+pub use mark::{MarkScope, MarkSource};
 
 /// A name for a part of a condition.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -167,6 +170,10 @@ pub struct RuleSource {
     pub joined: Vec<JoinedSource>,
     /// How matches become detections; `None`: each is one.
     pub detect: Option<DetectSource>,
+    /// What a match tells other rules.
+    pub mark: Option<MarkSource>,
+    /// Whether it only marks: matches make no signal.
+    pub silent: bool,
     /// What becomes of matches.
     pub signal: SignalSource,
     /// Its tests: no part of what agents get.
@@ -189,6 +196,8 @@ impl RuleSource {
             exceptions: Vec::new(),
             joined: Vec::new(),
             detect: None,
+            mark: None,
+            silent: false,
             signal: SignalSource::default(),
             tests: Vec::new(),
         }
@@ -204,21 +213,43 @@ impl RuleSource {
             Part::Exception(index) => self.exceptions.get(index).map(|one| &one.condition),
             Part::Joined(index) => self.joined.get(index).map(|one| &one.condition),
             Part::Detect(_, place) => self.detect.as_ref().and_then(|detect| detect.text_of(place)),
+            Part::Mark(MarkPlace::Name) => self.mark.as_ref().map(|mark| &mark.name),
+            Part::Mark(MarkPlace::Value) => self.mark.as_ref().and_then(|mark| mark.value.as_ref()),
             Part::Title => return self.signal_title(),
             Part::GroupBy(index) => self.signal.group_by.get(index),
             Part::Field(index) => self.signal.fields.get(index),
-            // Parts of checks.
-            Part::AppliesWhen | Part::Pass | Part::Evidence(_) => None,
+            // Numbers, and parts of checks.
+            Part::Mark(_) | Part::AppliesWhen | Part::Pass | Part::Evidence(_) => None,
         };
         text.map_or("", String::as_str)
     }
 
     /// The version of the language that has all it says. An agent of an older one refuses it.
     pub fn language_version(&self) -> u32 {
+        if self.mark.is_some() || self.silent || self.reads_marks() {
+            return 2;
+        }
+        self.version_of_detection()
+    }
+
+    /// The same for what decides which matches are counted together.
+    fn version_of_detection(&self) -> u32 {
         match self.detect.as_ref().map(|detect| &detect.method) {
             None | Some(MethodSource::Threshold(_)) => 1,
             Some(_) => 2,
         }
+    }
+
+    /// Whether one of its conditions asks for a mark, as far as the text tells.
+    fn reads_marks(&self) -> bool {
+        let lets = self.lets.iter().map(|one| &one.value);
+        let exceptions = self.exceptions.iter().map(|one| &one.condition);
+        let of_method = self.detect.iter().flat_map(|detect| detect.method.conditions());
+        let all = std::iter::once(&self.condition).chain(lets).chain(exceptions);
+        all.chain(of_method).any(|text| {
+            let text: String = text.split_whitespace().collect();
+            Bearer::ALL.iter().any(|bearer| has_name(&text, bearer.path()))
+        })
     }
 
     /// The title that signals get.
@@ -229,6 +260,13 @@ impl RuleSource {
             &self.signal.title
         }
     }
+}
+
+/// Whether a name stands in a text, and not only as the start of a longer one.
+fn has_name(text: &str, name: &str) -> bool {
+    let goes_on = |rest: &str| rest.starts_with(|next: char| next == '_' || next.is_ascii_alphanumeric());
+    text.match_indices(name)
+        .any(|(start, found)| !goes_on(text.get(start + found.len()..).unwrap_or_default()))
 }
 
 /// A posture check.

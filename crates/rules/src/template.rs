@@ -1,6 +1,6 @@
 //! Titles with values of fields in them: `Shell {{process.name}} in {{k8s.pod.name}}`.
 
-use yagura_event::{FieldId, Registry, Type};
+use yagura_event::{Bearer, FieldId, Registry, Type};
 
 use crate::diagnostic::{Code, Part, Place, Sink, Span};
 use crate::limits;
@@ -79,6 +79,7 @@ pub(crate) fn find_field(
     sink: &mut Sink,
 ) -> Option<FieldId> {
     let code = Code::BAD_FIELD_LIST;
+    let in_title = matches!(part, Part::Title | Part::Detect(_, Place::CaseTitle(_)));
     if let Some(id) = registry.find(name) {
         let single = matches!(
             part,
@@ -88,6 +89,12 @@ pub(crate) fn find_field(
                     Place::GroupBy(_) | Place::Distinct | Place::QueryField(..) | Place::Text
                 )
         );
+        if Bearer::of_path(name).is_some() {
+            let help = Some("marks are for conditions; they are not shown, nor grouped by".to_owned());
+            let code = if in_title { Code::BAD_TEMPLATE } else { code };
+            sink.push(code, part, span, format!("{name} cannot be used here"), help);
+            return None;
+        }
         if single && matches!(registry.field(id).ty, Type::List(_)) {
             let help = Some("group by fields with one value".to_owned());
             sink.push(code, part, span, format!("{name} is a list"), help);
@@ -101,11 +108,7 @@ pub(crate) fn find_field(
         nearest(name, registry.fields().map(|(_, field)| field.path))
             .map(|near| format!("did you mean {near}?"))
     };
-    let code = if matches!(part, Part::Title | Part::Detect(_, Place::CaseTitle(_))) {
-        Code::BAD_TEMPLATE
-    } else {
-        code
-    };
+    let code = if in_title { Code::BAD_TEMPLATE } else { code };
     let shown: String = name.chars().take(80).collect();
     sink.push(
         code,

@@ -36,6 +36,7 @@ fn source(index: usize, test: &rule_test::RuleTest) -> Result<RuleTest, ConvertE
             .map(event)
             .collect::<Result<_, _>>()?,
         signals: number(index, &test.expect)?,
+        marks: test.expect.marks.map(u64::from),
         each: test
             .expect
             .security_signals

@@ -27,6 +27,7 @@ mod survive_hostile_agent;
 mod survive_kills;
 mod survive_outage;
 mod survive_store;
+mod tell_by_marks;
 mod tell_of_signals;
 mod tell_silence;
 mod triage_signals;

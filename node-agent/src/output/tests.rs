@@ -40,6 +40,7 @@ fn exec(args: Vec<Text>) -> Event {
         container: None,
         host: Arc::new(Host::default()),
         exit: None,
+        marks: None,
     }
 }
 

@@ -5,8 +5,8 @@ mod detect;
 use yagura_event::severity::UnknownSeverity;
 use yagura_proto::v1;
 use yagura_rules::source::{
-    ExceptionSource, JoinedSource, LetSource, Requirement, RuleSource, Selector, SelectorOp, SignalSource,
-    Target, WhereSource,
+    ExceptionSource, JoinedSource, LetSource, MarkScope, MarkSource, Requirement, RuleSource, Selector,
+    SelectorOp, SignalSource, Target, WhereSource,
 };
 
 /// The body says something that this agent does not know.
@@ -27,6 +27,9 @@ pub(super) enum BodyError {
     /// What a query measures.
     #[error("unknown measure {0:?} of a query; use count, distinct, sum or max")]
     Measure(String),
+    /// What bears a mark.
+    #[error("unknown scope {0:?} of a mark; use process, processTree, container or node")]
+    MarkScope(String),
     /// How windows lie.
     #[error("unknown window {0:?}; use sliding, fixed or session")]
     Window(String),
@@ -68,12 +71,24 @@ pub(super) fn source(body: &v1::RuleBody) -> Result<RuleSource, BodyError> {
             })
             .collect(),
         detect: detect::source(body)?,
+        mark: body.mark.as_ref().map(mark).transpose()?,
+        silent: body.silent,
         signal: SignalSource {
             title: body.title.clone(),
             group_by: body.group_by.clone(),
             fields: body.fields.clone(),
         },
         ..RuleSource::new(&body.name, &body.condition)
+    })
+}
+
+fn mark(mark: &v1::Mark) -> Result<MarkSource, BodyError> {
+    Ok(MarkSource {
+        name: mark.name.clone(),
+        scope: MarkScope::named(&mark.scope).ok_or_else(|| BodyError::MarkScope(mark.scope.clone()))?,
+        value: (!mark.value.is_empty()).then(|| mark.value.clone()),
+        append: mark.append,
+        ttl: mark.ttl,
     })
 }
 
@@ -112,4 +127,55 @@ fn selector(selector: &v1::Selector) -> Result<Selector, BodyError> {
             .map(requirement)
             .collect::<Result<_, _>>()?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use yagura_proto::v1;
+    use yagura_rules::source::{MarkScope, MarkSource};
+
+    use super::{BodyError, source};
+
+    fn body(scope: &str, value: &str) -> v1::RuleBody {
+        v1::RuleBody {
+            severity: "low".to_owned(),
+            silent: true,
+            mark: Some(v1::Mark {
+                name: "written".to_owned(),
+                scope: scope.to_owned(),
+                value: value.to_owned(),
+                append: true,
+                ttl: 7,
+            }),
+            ..v1::RuleBody::default()
+        }
+    }
+
+    #[test]
+    fn a_mark_comes_as_it_was_sent() {
+        for scope in MarkScope::ALL {
+            let read = source(&body(scope.as_str(), "process.name")).unwrap();
+            let expected = MarkSource {
+                name: "written".to_owned(),
+                scope,
+                value: Some("process.name".to_owned()),
+                append: true,
+                ttl: 7,
+            };
+            assert_eq!((read.mark, read.silent), (Some(expected), true));
+        }
+        let without = source(&body("node", "")).unwrap();
+        assert_eq!(without.mark.unwrap().value, None);
+        let none = source(&v1::RuleBody {
+            mark: None,
+            silent: false,
+            ..body("node", "")
+        });
+        let none = none.unwrap();
+        assert_eq!((none.mark, none.silent), (None, false));
+        assert_eq!(
+            source(&body("pod", "")),
+            Err(BodyError::MarkScope("pod".to_owned()))
+        );
+    }
 }

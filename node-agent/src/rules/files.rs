@@ -68,6 +68,7 @@ pub fn load(paths: &[PathBuf]) -> Result<Loaded, FilesError> {
         load.file(file)?;
     }
     load.compile();
+    load.order();
     let Load {
         rules,
         found,
@@ -231,6 +232,15 @@ impl Load {
         }
     }
 
+    /// Leaves out rules that wait for each other's marks.
+    fn order(&mut self) {
+        let (rules, unordered) = super::ordered(std::mem::take(&mut self.rules));
+        self.rules = rules;
+        for (rule, why) in unordered {
+            self.mistake(format!("rule {} cannot run: {why}", rule.rule.name));
+        }
+    }
+
     fn mistake(&mut self, message: String) {
         self.mistakes += 1;
         self.messages.push(message);
@@ -361,6 +371,32 @@ mod tests {
                 .join("\n")
                 .contains("another list is called paths")
         );
+    }
+
+    #[test]
+    fn rules_that_wait_for_each_others_marks_are_named_and_the_others_run() {
+        let folder = tempfile::tempdir().unwrap();
+        let marking = |name: &str, asks: &str, sets: &str| {
+            let mark = format!("  mark: {{name: {sets}, scope: node, ttl: 1m}}\n");
+            rule(name, &format!("has(host.marks[\"{asks}\"])")) + &mark
+        };
+        let files = [
+            ("a.yaml", marking("a", "y", "x")),
+            ("b.yaml", marking("b", "x", "y")),
+            ("c.yaml", rule("c", "host.marks[\"x\"]")),
+        ];
+        for (name, text) in files {
+            fs::write(folder.path().join(name), text).unwrap();
+        }
+        let loaded = load(&[folder.path().to_owned()]).unwrap();
+        assert_eq!(loaded.active.rules.len(), 1);
+        assert_eq!(loaded.active.rules[0].rule.name, "c");
+        let text = loaded.messages.join("\n");
+        assert!(
+            text.contains("rule b cannot run: rules wait for each other's marks"),
+            "{text}"
+        );
+        assert_eq!(loaded.mistakes, 2);
     }
 
     #[test]

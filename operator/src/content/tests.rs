@@ -53,7 +53,7 @@ fn applied() -> Value {
         },
         "spec": {
             "title": "A shell", "severity": "high", "source": "workload", "enabled": true, "exceptable": "cluster",
-            "signal": {},
+            "silent": false, "signal": {},
             "condition": "event.kind == \"process.exec\"",
             "tests": [{"name": "fires", "events": [{"kind": "process.exec", "process": {"tty": null}}], "expect": {"signals": 1}}],
         },

@@ -6,7 +6,7 @@ use yagura_crds::DetectionRule;
 use yagura_crds::convert::lifetime;
 use yagura_proto::{content, v1};
 use yagura_rules::source::{
-    ExceptionSource, JoinedSource, LetSource, Requirement, Selector, SignalSource, WhereSource,
+    ExceptionSource, JoinedSource, LetSource, MarkSource, Requirement, Selector, SignalSource, WhereSource,
 };
 
 mod detect;
@@ -52,6 +52,23 @@ fn meta(rule: &DetectionRule, valid: &Valid) -> RuleMeta {
             .collect(),
         lifetime: lifetime(&spec.signal),
         windows: valid.windows.clone(),
+    }
+}
+
+fn mark(mark: &MarkSource) -> v1::Mark {
+    let MarkSource {
+        name,
+        scope,
+        value,
+        append,
+        ttl,
+    } = mark;
+    v1::Mark {
+        name: name.clone(),
+        scope: scope.as_str().to_owned(),
+        value: value.clone().unwrap_or_default(),
+        append: *append,
+        ttl: *ttl,
     }
 }
 
@@ -105,6 +122,8 @@ fn body(valid: &Valid, joined: &[JoinedSource], lists: &[Named]) -> v1::RuleBody
         correlation: None,
         anomaly: None,
         content_anomaly: None,
+        mark: source.mark.as_ref().map(mark),
+        silent: source.silent,
         group_by: group_by.clone(),
         fields: fields.clone(),
         r#where: Some(v1::Where {

@@ -177,6 +177,35 @@ fn agents_get_the_rule_without_prose_and_tests() {
 }
 
 #[test]
+fn agents_get_the_mark_of_a_rule() {
+    let marking = RULE
+        .replace("  signal:", "  mark: {name: shell, scope: processTree, value: process.name, append: true, ttl: 1m30s}\n  silent: true\n  signal:")
+        .replace("expect: {signals: 1}", "expect: {signals: 0, marks: 1}");
+    let rule = rule(&marking);
+    let served = build(&rule, &validate(&rule, &Lists::builtin()).unwrap(), &[], &[]).unwrap();
+    let expected = yagura_proto::v1::Mark {
+        name: "shell".to_owned(),
+        scope: "processTree".to_owned(),
+        value: "process.name".to_owned(),
+        append: true,
+        ttl: 90_000_000_000,
+    };
+    assert_eq!(served.body.mark, Some(expected));
+    assert!(served.body.silent);
+    assert_eq!(served.body.language_version, 2);
+
+    // A mistake in it has its place, and a test that expects another mark fails.
+    let mut wrong = rule.clone();
+    wrong.spec.mark.as_mut().unwrap().value = Some("process.args".to_owned());
+    let message = validate(&wrong, &Lists::builtin()).unwrap_err().to_string();
+    assert!(message.contains("spec.mark.value:1:1"), "{message}");
+    let mut wrong = rule;
+    wrong.spec.tests[0].expect.marks = Some(0);
+    let message = validate(&wrong, &Lists::builtin()).unwrap_err().to_string();
+    assert!(message.contains("expected 0 marks, got 1"), "{message}");
+}
+
+#[test]
 fn overrides_apply_are_checked_with_their_places_and_break_no_test_of_the_rule() {
     let overridden = |overrides: serde_json::Value| {
         let mut rule = rule(RULE);

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 mod detect;
+mod marks;
 
 const GROUP: &str = "schema-test.yagura.dev";
 const NAMESPACE: &str = "default";
@@ -31,6 +32,7 @@ async fn schemas_hold_apiserver() {
         detect::new_values_and_sequences(&client).await;
         detect::correlations(&client).await;
         detect::anomalies(&client).await;
+        marks::marks(&client).await;
         exceptions(&client).await;
         lists(&client).await;
         checks(&client).await;

@@ -173,6 +173,12 @@ pub struct RuleBody {
     pub anomaly: ::core::option::Option<Anomaly>,
     #[prost(message, optional, tag = "21")]
     pub content_anomaly: ::core::option::Option<ContentAnomaly>,
+    /// What a match tells other rules; unset: nothing.
+    #[prost(message, optional, tag = "24")]
+    pub mark: ::core::option::Option<Mark>,
+    /// Matches make no signal.
+    #[prost(bool, tag = "25")]
+    pub silent: bool,
 }
 /// More matches in a while than at such times before. Lengths are in nanoseconds.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -244,6 +250,24 @@ pub struct Case {
     /// Empty: the rule's.
     #[prost(string, tag = "3")]
     pub title: ::prost::alloc::string::String,
+}
+/// What a match of a rule tells others.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Mark {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// process, processTree, container or node.
+    #[prost(string, tag = "2")]
+    pub scope: ::prost::alloc::string::String,
+    /// The field whose value it has; empty: it is true.
+    #[prost(string, tag = "3")]
+    pub value: ::prost::alloc::string::String,
+    /// Whether the value is added to those that it has.
+    #[prost(bool, tag = "4")]
+    pub append: bool,
+    /// Nanoseconds.
+    #[prost(int64, tag = "5")]
+    pub ttl: i64,
 }
 /// What was not seen before.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

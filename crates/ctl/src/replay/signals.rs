@@ -6,9 +6,9 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 use yagura_crds::convert::json as json_of;
 use yagura_engine::signals::{Signal, SignalKey, Signals};
-use yagura_engine::{Detection, Detector, Match, Place, RuleSet, Scratch};
+use yagura_engine::{Detection, Detector, Match, Memory, Place, Strata};
 use yagura_event::lifetime::Lifetime;
-use yagura_event::{Event, Timestamp};
+use yagura_event::{Event, Text, Timestamp};
 use yagura_rules::Rule;
 use yagura_rules::detect::{Detect, Method, UNTIL};
 
@@ -42,10 +42,11 @@ impl Made {
 
 /// Plays events one after the other.
 pub(super) struct Player<'a> {
-    set: &'a RuleSet,
+    strata: &'a Strata,
     rules: Vec<Played>,
     detector: Detector,
-    scratch: Scratch,
+    /// Of each node, by its name: marks do not go from one to another.
+    memories: HashMap<Text, Memory>,
     signals: Signals,
     /// What made each of them.
     made: Vec<Made>,
@@ -58,13 +59,13 @@ pub(super) struct Player<'a> {
 }
 
 impl<'a> Player<'a> {
-    pub(super) fn new(set: &'a RuleSet, rules: Vec<Played>) -> Self {
+    pub(super) fn new(strata: &'a Strata, rules: Vec<Played>) -> Self {
         Self {
-            set,
+            strata,
             matches: vec![0; rules.len()],
             rules,
             detector: Detector::new(Place::Alone),
-            scratch: Scratch::default(),
+            memories: HashMap::new(),
             signals: Signals::default(),
             made: Vec::new(),
             waiting: HashMap::new(),
@@ -83,7 +84,8 @@ impl<'a> Player<'a> {
         }
         self.time = event.time;
         let mut matched = false;
-        for found in self.set.evaluate(event, &mut self.scratch) {
+        let memory = self.memories.entry(event.host.name.clone()).or_default();
+        for found in self.strata.evaluate(event, memory) {
             if found.excepted.is_none() {
                 matched = true;
                 self.matched(found, event, index);
@@ -96,6 +98,9 @@ impl<'a> Player<'a> {
         let (place, time) = (found.rule, event.time);
         self.matches[place] += 1;
         let rule = Arc::clone(&self.rules[place].rule);
+        if rule.silent {
+            return;
+        }
         let key = SignalKey::new(place, &rule, &event.host.name, &found.group);
         let ends = found.steps == UNTIL;
         let detection = self.detector.take(&rule, found, time);

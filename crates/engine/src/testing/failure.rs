@@ -33,6 +33,13 @@ pub enum Failure {
         /// In what they are not as the test expects.
         differences: Vec<Difference>,
     },
+    /// Another number of events set the rule's mark.
+    Marks {
+        /// How many the test expects.
+        expected: u64,
+        /// How many there were.
+        got: u64,
+    },
     /// A check said something else.
     Verdict {
         /// What the test expects.
@@ -110,6 +117,7 @@ impl fmt::Display for Failure {
                 }
                 Ok(())
             }
+            Self::Marks { expected, got } => write!(f, "expected {expected} marks, got {got}"),
             Self::Verdict { expected, got } => {
                 write!(f, "expected {expected:?}, got ")?;
                 match got {

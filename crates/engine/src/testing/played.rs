@@ -7,18 +7,13 @@ use yagura_rules::source::{ExpectedSignal, TestEvent};
 
 use super::failure::{Difference, Failure, Seen, quoted, shown};
 use crate::signals::{Signal, SignalKey, Signals};
-use crate::unit::Scratch;
-use crate::{Detector, Place, RuleSet};
+use crate::{Detector, Memory, Place, Strata};
 
 /// Between two events without a time.
 const SECOND: i64 = 1_000_000_000;
 
-pub(super) fn play(
-    set: &RuleSet,
-    lifetime: &Lifetime,
-    test: &RuleTest,
-    scratch: &mut Scratch,
-) -> Result<(), Failure> {
+pub(super) fn play(strata: &Strata, lifetime: &Lifetime, test: &RuleTest) -> Result<(), Failure> {
+    let mut memory = Memory::default();
     let mut events = Vec::with_capacity(test.events.len());
     for (index, time) in arrivals(&test.events) {
         let fields = test.events.get(index).map_or(&Tree::Null, |event| &event.fields);
@@ -29,13 +24,13 @@ pub(super) fn play(
     let mut signals = Signals::default();
     let mut seen = Seen::default();
     for (index, event) in &events {
-        for found in set.evaluate(event, scratch) {
+        for found in strata.evaluate(event, &mut memory) {
             if found.excepted.is_some() {
                 seen.excepted.push(*index);
                 continue;
             }
             seen.matched.push(*index);
-            let Some(rule) = set.rule(found.rule) else {
+            let Some(rule) = strata.rule(found.rule).filter(|rule| !rule.silent) else {
                 continue;
             };
             let key = SignalKey::new(found.rule, rule, &event.host.name, &found.group);
@@ -50,7 +45,11 @@ pub(super) fn play(
     let differences = compare(&test.each, signals.all());
     let got = signals.all().len() as u64;
     if got == test.signals && differences.is_empty() {
-        return Ok(());
+        let got = memory.take_tally().set;
+        return match test.marks {
+            Some(expected) if expected != got => Err(Failure::Marks { expected, got }),
+            _ => Ok(()),
+        };
     }
     seen.sort();
     Err(Failure::Signals {

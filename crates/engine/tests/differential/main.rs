@@ -119,13 +119,16 @@ fn event() -> impl Strategy<Value = Event> {
                         Tree::map([("name".into(), name.into()), ("args".into(), list(args))])
                     })
                     .collect();
-                let fields: [(&str, Tree); 9] = [
+                let of_host = [("l".into(), list(args.iter().rev().copied().collect()))];
+                let fields: [(&str, Tree); 11] = [
                     ("kind", kind.into()),
                     ("process.name", name.into()),
                     ("process.pid", pid.into()),
                     ("process.args", list(args)),
                     ("process.args_truncated", cut.into()),
                     ("process.executable", executable),
+                    ("process.marks", Tree::map([("m".into(), tty.clone())])),
+                    ("host.marks", Tree::map(of_host)),
                     ("process.tty", tty),
                     ("process.ancestors", Tree::List(ancestors)),
                     ("process.ancestors_complete", complete.into()),

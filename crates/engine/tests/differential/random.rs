@@ -231,15 +231,15 @@ pub(crate) fn on_events() -> BoxedStrategy<String> {
         literal().prop_map(|text| format!("process.ancestors[1].name == {text}")),
     ];
     conditions(&Leaves {
-        text: pick(&["process.name", "process.executable", "process.tty", "process.parent.name", "container.name", "process.args_options[\"c\"]"]),
+        text: pick(&["process.name", "process.executable", "process.tty", "process.parent.name", "container.name", "process.args_options[\"c\"]", "process.marks[\"m\"]"]),
         number: pick(&["process.pid", "process.exit_code", "process.args_count"]),
-        list: pick(&["process.args", "process.args_flags", "process.parent.args", "[\"sh\", process.name, process.tty]"]),
+        list: pick(&["process.args", "process.args_flags", "process.parent.args", "host.marks[\"l\"]", "[\"sh\", process.name, process.tty]"]),
         truth: prop_oneof![
             2 => pick(&["process.args_truncated", "process.in_container", "event.kind == \"process.exec\"", "true"]),
             2 => ancestors,
         ]
         .boxed(),
-        any: pick(&["process.tty", "process.executable", "process.parent", "process.ancestors", "process.exit_code"]),
+        any: pick(&["process.tty", "process.executable", "process.parent", "process.ancestors", "process.exit_code", "process.marks[\"m\"]"]),
         time: pick(&["process.start", "event.time", "event.time - age(process.start)"]),
     })
 }

@@ -101,6 +101,7 @@ fn build(tree: &Tree, time: Timestamp, derived: Derived) -> Result<Event, BuildE
         container: None,
         host: Arc::new(Host::default()),
         exit: (kind == EventKind::ProcessExit).then(Default::default),
+        marks: None,
     };
     for (name, value) in members {
         if name.as_bytes() != b"kind" {

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use super::convert::{Mismatch, flag, known, labels, text, time, whole};
+use super::convert::{Mismatch, flag, known, labels, text, time, trees, whole};
 use super::kernel::{EXEC_FORK, EXIT, InKernel, KernelTest, Stage};
 use super::{Field, Scalar, Type};
 use crate::value::MapRef;
-use crate::{Container, Event, EventKind, Exit, Known, Origin, Outcome, Pod, Text, ValueRef};
+use crate::{Bearer, Container, Event, EventKind, Exit, Known, Origin, Outcome, Pod, Text, Tree, ValueRef};
 
 const STRING_MAP: Type = Type::One(Scalar::StringMap);
 
@@ -153,6 +153,14 @@ pub(super) const FIELDS: &[Field] = &[
         .true_is_sure(),
     ),
     Field::new(
+        "process.marks",
+        Type::DYNAMIC,
+        "process.marks[\"downloaded\"]",
+        "What rules marked the process with, or a process that it descends from; asked for by name. A mark without a value is true.",
+        |event| marks(event, Bearer::Process),
+        |event, tree| set_marks(event, Bearer::Process, tree),
+    ),
+    Field::new(
         "container.id",
         Type::STRING,
         "3f4e0c4d9a1b…",
@@ -202,6 +210,18 @@ pub(super) const FIELDS: &[Field] = &[
     )
     .unknowable()
     .shown(),
+    Field::new(
+        "container.marks",
+        Type::DYNAMIC,
+        "container.marks[\"packages-installed\"]",
+        "What rules marked the container with; asked for by name. A mark without a value is true.",
+        |event| of_container(event, |_| marks(event, Bearer::Container)),
+        |event, tree| {
+            container(event);
+            set_marks(event, Bearer::Container, tree)
+        },
+    )
+    .unknowable(),
     Field::new(
         "k8s.pod.uid",
         Type::STRING,
@@ -298,7 +318,29 @@ pub(super) const FIELDS: &[Field] = &[
         |event| (&event.host.kernel).into(),
         |event, tree| text(tree).map(|kernel| Arc::make_mut(&mut event.host).kernel = kernel),
     ),
+    Field::new(
+        "host.marks",
+        Type::DYNAMIC,
+        "host.marks[\"maintenance\"]",
+        "What rules marked the node with; asked for by name. A mark without a value is true.",
+        |event| marks(event, Bearer::Host),
+        |event, tree| set_marks(event, Bearer::Host, tree),
+    ),
 ];
+
+/// Absent when there is none.
+fn marks(event: &Event, bearer: Bearer) -> ValueRef<'_> {
+    match event.marks.as_deref().map(|marks| marks.of(bearer)) {
+        None | Some([]) => ValueRef::Absent,
+        Some(marks) => ValueRef::Map(MapRef::Trees(marks)),
+    }
+}
+
+fn set_marks(event: &mut Event, bearer: Bearer, tree: &Tree) -> Result<(), Mismatch> {
+    let given = trees(tree)?;
+    *Arc::make_mut(event.marks.get_or_insert_default()).of_mut(bearer) = given;
+    Ok(())
+}
 
 fn of_container<'a>(event: &'a Event, read: impl FnOnce(&'a Container) -> ValueRef<'a>) -> ValueRef<'a> {
     event.container.as_deref().map_or(ValueRef::Absent, read)

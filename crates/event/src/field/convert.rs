@@ -66,6 +66,15 @@ pub(super) fn known<T>(
     }
 }
 
+/// Values of any shape by name.
+pub(super) fn trees(tree: &Tree) -> Result<Vec<(Text, Tree)>, Mismatch> {
+    match tree {
+        Tree::Map(pairs) => Ok(pairs.clone()),
+        Tree::Null => Ok(Vec::new()),
+        _ => Err(Mismatch("a map")),
+    }
+}
+
 /// Labels: a map from text to text.
 pub(super) fn labels(tree: &Tree) -> Result<Vec<(Text, Text)>, Mismatch> {
     const EXPECTED: Mismatch = Mismatch("a map of strings");

@@ -125,6 +125,11 @@ catalogue! {
         "Name 1 to 8 queries, and 1 to 8 cases that compare them with numbers and each other.";
     BAD_ANOMALY = 49, "What is usual cannot be learned.", "anomaly: {bucket: 7m}",
         "Use buckets that divide a day and an hour, or are hours, and numbers in the bounds that the message names.";
+    BAD_MARK = 52, "A mark cannot be set, or not be asked for like this.", "process.marks[process.name] == true",
+        "Set a mark by a name for at most 24 hours; ask for it by that name: process.marks[\"name\"].";
+    MARK_CIRCLE = 53, "Rules wait for each other's marks, so that none of them can be asked first.",
+        "(a rule that sets a and reads b, and another that sets b and reads a)",
+        "Let one of them do without the other's mark.";
     UNUSED_LET = 100, "A let name is not used.", "let: [{name: a, value: \"1\"}]", "Remove it.";
     ALWAYS_TRUE = 101, "The condition holds for everything.", "true || process.pid == 1", "Check what was meant.";
     ALWAYS_FALSE = 102, "The condition never holds.", "process.name == \"a\" && false", "Check what was meant.";
@@ -134,6 +139,8 @@ catalogue! {
         "event.kind == \"process.exec\" && process.exit_code != 0", "Add has(field) if that is not meant.";
     SLOW_PATTERN = 105, "A pattern is tried on every event: neither it nor the condition has a text that must be there.",
         "process.name.matches(\"^[a-z]{16}$\")", "Write out a part of the pattern, or test a name or path beside it.";
+    UNSET_MARK = 110, "No rule sets a mark that a condition asks for.", "(process.marks[\"downloaded\"] among rules that set no such mark)",
+        "Check the spelling and what bears the mark, or add the rule that sets it.";
 }
 
 #[cfg(test)]

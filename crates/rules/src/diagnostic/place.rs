@@ -1,4 +1,4 @@
-//! Places in `detect`.
+//! Places in `detect` and `mark`.
 
 use std::fmt;
 
@@ -111,5 +111,32 @@ impl fmt::Display for Place {
             Self::Case(index) => write!(f, "cases[{index}].when"),
             Self::CaseTitle(index) => write!(f, "cases[{index}].title"),
         }
+    }
+}
+
+/// Where in what a rule tells others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum MarkPlace {
+    /// `mark.name`.
+    Name,
+    /// `mark.value`.
+    Value,
+    /// `mark.append`.
+    Append,
+    /// `mark.ttl`.
+    Ttl,
+    /// `silent`.
+    Silent,
+}
+
+impl fmt::Display for MarkPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Name => "mark.name",
+            Self::Value => "mark.value",
+            Self::Append => "mark.append",
+            Self::Ttl => "mark.ttl",
+            Self::Silent => "silent",
+        })
     }
 }

@@ -80,6 +80,17 @@ fn tests_that_the_kernel_can_do_stay_as_they_are() {
 }
 
 #[test]
+fn what_rules_tell_each_other_never_reaches_the_kernel() {
+    for condition in [
+        "process.name == \"nc\" && has(process.marks[\"a\"])",
+        "process.name == \"nc\" && !(container.marks[\"a\"] == process.name)",
+        "!has(host.marks[\"a\"]) && process.name == \"nc\"",
+    ] {
+        assert_eq!(shown(condition), ("process.name == \"nc\"".to_owned(), false));
+    }
+}
+
+#[test]
 fn what_says_the_same_is_written_in_one_way() {
     for (condition, filter) in [
         ("\"nc\" == process.name", "process.name == \"nc\""),

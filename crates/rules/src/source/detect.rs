@@ -193,6 +193,21 @@ pub enum MethodSource {
 }
 
 impl MethodSource {
+    /// The conditions that it puts to each match.
+    pub(super) fn conditions(&self) -> Vec<&String> {
+        match self {
+            Self::Threshold(_) | Self::NewValue(_) | Self::Anomaly(_) | Self::ContentAnomaly(_) => Vec::new(),
+            Self::Sequence(sequence) => {
+                let steps = sequence.steps.iter().map(|step| &step.condition);
+                steps.chain(&sequence.until).collect()
+            }
+            Self::Correlation(correlation) => {
+                let queries = correlation.queries.iter();
+                queries.map(|query| &query.condition).collect()
+            }
+        }
+    }
+
     /// Which one it is.
     pub fn name(&self) -> MethodName {
         match self {

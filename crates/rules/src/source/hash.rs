@@ -5,8 +5,8 @@ use yagura_event::Severity;
 
 use super::{
     AnomalySource, CaseSource, ContentAnomalySource, CorrelationSource, DetectSource, ExceptionSource,
-    JoinedSource, LetSource, MethodSource, NewValueSource, QuerySource, Requirement, RuleSource, Selector,
-    SequenceSource, SignalSource, StepSource, ThresholdSource, WhereSource, WindowSource,
+    JoinedSource, LetSource, MarkSource, MethodSource, NewValueSource, QuerySource, Requirement, RuleSource,
+    Selector, SequenceSource, SignalSource, StepSource, ThresholdSource, WhereSource, WindowSource,
 };
 
 impl RuleSource {
@@ -26,6 +26,8 @@ impl RuleSource {
             exceptions,
             joined,
             detect,
+            mark,
+            silent,
             signal,
             tests: _,
         } = self;
@@ -75,14 +77,21 @@ impl RuleSource {
         body.texts(group_by);
         body.texts(fields);
         body.detect(detect.as_ref(), Says::All);
+        // Rules without one keep the hash that they had before there were marks.
+        if let Some(mark) = mark {
+            body.mark(mark);
+        }
+        if *silent {
+            body.text("silent");
+        }
         body.finish()
     }
 
     /// The hash of what decides which matches are counted together and when: what was counted under another one means
-    /// something else. Exceptions, severity and titles have no part in it.
+    /// something else. Exceptions, severity, titles and marks that it sets have no part in it.
     pub fn state(&self) -> String {
         let mut body = Body::default();
-        body.number(u64::from(self.language_version()));
+        body.number(u64::from(self.version_of_detection()));
         for text in [&self.name, &self.uid, &self.source, &self.condition] {
             body.text(text);
         }
@@ -268,6 +277,22 @@ impl Body {
         self.number(forget_after.cast_unsigned());
     }
 
+    fn mark(&mut self, mark: &MarkSource) {
+        let MarkSource {
+            name,
+            scope,
+            value,
+            append,
+            ttl,
+        } = mark;
+        self.text("mark");
+        self.text(name);
+        self.text(scope.as_str());
+        self.texts(value.as_slice());
+        self.number(u64::from(*append));
+        self.number(ttl.cast_unsigned());
+    }
+
     fn selector(&mut self, selector: Option<&Selector>) {
         let Some(Selector { labels, requirements }) = selector else {
             return self.text("none");
@@ -323,6 +348,62 @@ mod tests {
             ..rule
         };
         assert_eq!(new.language_version(), crate::LANGUAGE_VERSION);
+    }
+
+    #[test]
+    fn marks_need_the_language_that_has_them_and_change_no_rule_without() {
+        let rule = RuleSource::new("a", "process.marks_of == \"process.mark\"");
+        assert_eq!(rule.language_version(), 1);
+        let mark = MarkSource {
+            name: "m".to_owned(),
+            ttl: 1,
+            ..MarkSource::default()
+        };
+        let sets = RuleSource {
+            mark: Some(mark.clone()),
+            ..rule.clone()
+        };
+        let silent = RuleSource {
+            silent: true,
+            ..sets.clone()
+        };
+        let longer = RuleSource {
+            mark: Some(MarkSource {
+                ttl: 2,
+                ..mark.clone()
+            }),
+            ..rule.clone()
+        };
+        let valued = RuleSource {
+            mark: Some(MarkSource {
+                value: Some("process.name".to_owned()),
+                ..mark.clone()
+            }),
+            ..rule.clone()
+        };
+        let wider = RuleSource {
+            mark: Some(MarkSource {
+                scope: crate::MarkScope::ProcessTree,
+                ..mark
+            }),
+            ..rule.clone()
+        };
+        let reads = RuleSource {
+            exceptions: vec![ExceptionSource {
+                condition: "has(container .marks[\"m\"])".to_owned(),
+                ..ExceptionSource::default()
+            }],
+            ..rule.clone()
+        };
+        let all = [rule, sets, silent, longer, valued, wider, reads];
+        assert!(all[1..].iter().all(|rule| rule.language_version() == 2));
+        let mut hashes: Vec<String> = all.iter().map(RuleSource::hash).collect();
+        hashes.sort();
+        hashes.dedup();
+        assert_eq!(hashes.len(), all.len());
+        // A mark is set by matches, whatever is counted of them.
+        let states: Vec<String> = all.iter().map(RuleSource::state).collect();
+        assert!(states.iter().all(|state| *state == states[0]));
     }
 
     #[test]

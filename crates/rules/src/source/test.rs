@@ -11,6 +11,8 @@ pub struct RuleTest {
     pub events: Vec<TestEvent>,
     /// How many signals they make.
     pub signals: u64,
+    /// How many of the events set the rule's mark; `None`: it does not matter.
+    pub marks: Option<u64>,
     /// What is expected of each, in the order in which they open; empty: nothing, otherwise as many as there are signals.
     pub each: Vec<ExpectedSignal>,
 }
@@ -26,6 +28,7 @@ impl RuleTest {
             name: name.to_owned(),
             events: events.into_iter().map(event).collect(),
             signals,
+            marks: None,
             each: Vec::new(),
         }
     }
