@@ -211,7 +211,7 @@ async fn rules(client: &Client) {
             json!({"overrides": {"enabled": false}}),
             "unknown field \"spec.overrides.enabled\"",
         ),
-        (json!({"mark": {}}), "unknown field \"spec.mark\""),
+        (json!({"actions": []}), "unknown field \"spec.actions\""),
         (selector("Near", json!(["v"])), "operator"),
         (selector("In", json!([])), "In and NotIn need values"),
         (
