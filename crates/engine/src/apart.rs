@@ -10,7 +10,7 @@ use crate::window::value_id;
 pub const MAX_COMBINATIONS: usize = 100;
 
 /// Whether a match has what it is told apart by. What has no value adds none: a query that measures it is not about the match.
-pub fn has_values(method: &Method, values: &[Tree], steps: &mut Steps) -> bool {
+pub(crate) fn has_values(method: &Method, values: &[Tree], steps: &mut Steps) -> bool {
     let Method::Correlation(all) = method else {
         return !values.contains(&Tree::Null);
     };

@@ -38,7 +38,7 @@ pub mod testing;
 mod unit;
 pub mod window;
 
-pub use apart::{MAX_COMBINATIONS, compared, has_values, tell_apart};
+pub use apart::{MAX_COMBINATIONS, compared, tell_apart};
 pub use detector::{Changed, Detection, Detector, Place, Tally};
 pub use ruleset::{Excepted, Match, RuleSet};
 pub use show::group_title;

@@ -35,7 +35,7 @@ pub const MAX_STEPS: usize = 10;
 pub const MAX_HISTORY: i64 = 28 * MAX_WITHIN;
 /// Most buckets over which it compares: 14 days of five minutes.
 pub const MAX_BUCKETS: i64 = 4_032;
-/// Shortest bucket: five times as long as matches may be late across nodes. In nanoseconds.
+/// Shortest bucket, in nanoseconds: a minute.
 pub const MIN_BUCKET: i64 = 60 * 1_000_000_000;
 /// Longest bucket, in nanoseconds: a quarter of a day, so that times of a day can be told apart.
 pub const MAX_BUCKET: i64 = MAX_WITHIN / 4;

@@ -17,7 +17,7 @@ pub struct BadGroup;
 
 impl std::fmt::Display for BadGroup {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("these bytes are no group of a window")
+        f.write_str("these bytes are no group of matches")
     }
 }
 
